@@ -1,0 +1,108 @@
+"""Background model images."""
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.utils import iers
+
+from gammastack.irf import IRFError
+
+# The field of view may turn this much, in deg, between two evaluations of the model
+ROTATION_STEP = 1.0
+
+
+def background_image(bkg, observation, view, band):
+    """Expected background counts per pixel, before any normalisation.
+
+    ``solid angle * ontime * integral of B(E, position) dE``. B is a rate per ontime
+    (GADF v0.3, DOI 10.5281/zenodo.7304668), so there is no dead-time correction.
+
+    Parameters
+    ----------
+    bkg : gammastack.irf.Background2D or gammastack.irf.Background3D
+    observation : gammastack.dl3.Observation
+        Its pointing and good time intervals.
+    view : gammastack.geometry.FieldOfView
+    band : tuple of float
+        In TeV.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Zero in pixels not selected.
+    """
+    bkg.require(band, view.offset_max)
+    if bkg.alignment == "ALTAZ":
+        rate = _turning_rate(bkg, observation, view, band)
+    elif bkg.alignment == "RADEC":
+        # GADF: the longitude grows to the west
+        rate = bkg.band_rate(band, -view.lon, view.lat)
+    else:
+        rate = bkg.band_rate(band, view.lon, view.lat)
+    return view.image(view.solid_angle * observation.ontime * rate)
+
+
+def _turning_rate(bkg, observation, view, band):
+    """Mean rate over the run in a field of view that is fixed to the horizon."""
+    angles, weights = zenith_angles(observation)
+    return sum(
+        weight * bkg.band_rate(band, *_turned(view.lon, view.lat, angle))
+        for angle, weight in zip(angles, weights, strict=True)
+    )
+
+
+def _turned(lon, lat, angle):
+    """Field-of-view coordinates with the latitude axis at a position angle (deg, N to E).
+
+    The longitude grows with the sky's east when the zenith is in the north, that is,
+    against the azimuth, as the reversed longitude of GADF asks for.
+    """
+    lon, lat = np.radians(lon), np.radians(lat)
+    x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    y, z = cos * y - sin * z, sin * y + cos * z
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def zenith_angles(observation):
+    """Position angles of the zenith at the pointing during a run, and their time weights.
+
+    Parameters
+    ----------
+    observation : gammastack.dl3.Observation
+
+    Returns
+    -------
+    angles, weights : ndarray, shape (n,)
+        Angles in deg from north to east, at most `ROTATION_STEP` apart; weights of
+        the trapezoidal rule, with the sum 1.
+
+    Raises
+    ------
+    gammastack.irf.IRFError
+        If the site of the telescope is not known.
+    """
+    pointing = observation.pointing
+    if pointing.site is None:
+        raise IRFError(
+            f"{observation.bkg.where}: FOVALIGN = ALTAZ needs the site of the telescope:"
+            " GEOLON, GEOLAT and ALTITUDE in the header of the EVENTS HDU"
+        )
+    lon, lat, height = pointing.site
+    site = EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
+    center = SkyCoord(pointing.ra, pointing.dec, unit="deg")
+
+    def angles_at(fractions):
+        times = observation.start + fractions * (observation.stop - observation.start)
+        # No download of Earth orientation data: it would move the axis by < 0.01 deg
+        with iers.conf.set_temp("auto_download", False):
+            with iers.conf.set_temp("iers_degraded_accuracy", "warn"):
+                frame = AltAz(obstime=times, location=site)
+                zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
+                return center.position_angle(zenith.icrs).deg
+
+    coarse = np.unwrap(angles_at(np.linspace(0, 1, 17)), period=360)
+    n = 1 + int(np.ceil(np.abs(np.diff(coarse)).sum() / ROTATION_STEP))
+    weights = np.full(n + 1, 1 / n)
+    weights[[0, -1]] /= 2
+    return angles_at(np.linspace(0, 1, n + 1)), weights

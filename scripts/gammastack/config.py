@@ -1,0 +1,296 @@
+"""The configuration: checked against the schema, completed, and in fixed units.
+
+The schema, ``workflow/schemas/config.schema.yaml``, is the place of all keys, their
+meaning and their defaults. Inside the program angles are in deg, energies in TeV.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+from astropy import units as u
+from jsonschema import Draft202012Validator
+
+from gammastack.geometry import GeometryError, ImageGeometry, icrs_position
+
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+SIMULATED_STORE = "simulated-dl3"
+SUMMARY = "summary.csv"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Settings of a field, in the units of the program.
+
+    Attributes
+    ----------
+    name, datastore : str
+    image : dict
+        Arguments of `gammastack.geometry.ImageGeometry.create`.
+    observations : dict
+        Conditions for `gammastack.selection.select_observations`.
+    energy_bands : dict of str to tuple
+        Edges in TeV by the name of the band.
+    offset_band : tuple of float
+        In deg.
+    exclusion_mask : list
+        For `gammastack.exclusion.exclusion_mask`.
+    radii : dict of str to (float or None, float or None)
+        Correlation radius in pixels or in deg, by the suffix of the file name.
+    """
+
+    name: str
+    datastore: str
+    image: dict
+    observations: dict
+    energy_bands: dict
+    offset_band: tuple
+    exclusion_mask: list
+    ncounts_min: int
+    make_background_image: bool
+    bkg_norm: bool
+    save_bkg_scale: bool
+    spectral_index: float
+    for_integral_flux: bool
+    radii: dict
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration.
+
+    Attributes
+    ----------
+    results : str
+    fields : dict of str to Field
+    simulation : dict or None
+        Arguments of the simulation, in the units of the program.
+    """
+
+    results: str
+    fields: dict
+    simulation: dict | None
+
+
+@cache
+def schema():
+    """The JSON schema as a dictionary."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def read_config(settings):
+    """Check and complete the settings that were read from YAML.
+
+    Parameters
+    ----------
+    settings : dict
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
+    _validate(settings)
+    defaults = {
+        key: rule["default"]
+        for key, rule in schema()["$defs"]["field"]["properties"].items()
+        if "default" in rule
+    }
+    field_keys = schema()["$defs"]["field"]["properties"]
+    common = {key: value for key, value in settings.items() if key in field_keys}
+    results = settings.get("results", schema()["properties"]["results"]["default"])
+    simulation = None
+    if "simulation" in settings:
+        simulation = _simulation(settings["simulation"])
+        common["datastore"] = f"{results}/{SIMULATED_STORE}"
+    fields = {}
+    for name, own in settings["fields"].items():
+        own = own or {}
+        if simulation and ("datastore" in own or "datastore" in settings):
+            raise ConfigError(
+                "simulation and datastore exclude each other: delete the key simulation"
+                " to use your data, or datastore to use simulated data"
+            )
+        if name in (SIMULATED_STORE, SUMMARY):
+            raise ConfigError(f"fields: the name {name} is taken; choose another one")
+        fields[name] = _field(name, {**defaults, **common, **own})
+    return Config(results, fields, simulation)
+
+
+def _validate(settings):
+    errors = Draft202012Validator(schema()).iter_errors(settings)
+    error = next(iter(sorted(errors, key=lambda error: len(error.absolute_path))), None)
+    if error is None:
+        return
+    while error.context:
+        # Of the alternatives, the one that got furthest tells most
+        error = max(error.context, key=lambda error: len(error.absolute_path))
+    place = ": ".join(str(part) for part in error.absolute_path)
+    place = f"{place}: " if place else ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ConfigError(
+            f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
+        )
+    raise ConfigError(f"{place}{error.message}")
+
+
+def _quantity(text, unit, key):
+    try:
+        return float(u.Quantity(text).to_value(unit))
+    except (TypeError, ValueError) as error:
+        example = {"deg": "0.5 deg", "TeV": "1 TeV"}[unit]
+        raise ConfigError(
+            f"{key}: '{text}' is not a number with a unit like '{example}'"
+        ) from error
+
+
+def _position(value, key):
+    (frame, (lon, lat)), *_ = (
+        value.items() if isinstance(value, dict) else [("icrs", value)]
+    )
+    if abs(lat) > 90:
+        raise ConfigError(f"{key}: the latitude {lat} is not between -90 and 90")
+    return (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
+
+
+def _field(name, settings):
+    def fail(text):
+        raise ConfigError(f"fields: {name}: {text}")
+
+    for key in ("datastore", "center", "energy_bands"):
+        if key not in settings:
+            fail(f"the key {key} is missing; give it here or at the top level")
+
+    def key(*parts):
+        return ": ".join(["fields", name, *parts])
+
+    width = settings["width"]
+    width = width if isinstance(width, list) else [width, width]
+    image = {
+        "center": _position(settings["center"], key("center")),
+        "frame": settings["frame"],
+        "projection": settings["projection"],
+        "width": tuple(_quantity(size, "deg", key("width")) for size in width),
+        "binsz": _quantity(settings["binsz"], "deg", key("binsz")),
+    }
+    if not (image["binsz"] > 0 and min(image["width"]) > 0):
+        fail("width and binsz must be positive")
+    try:
+        ImageGeometry.create(**image)
+    except (ValueError, GeometryError) as error:
+        fail(f"projection: {image['projection']} cannot be used ({error})")
+    offset_band = tuple(
+        _quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
+    )
+    if not 0 <= offset_band[0] < offset_band[1] < 90:
+        low, high = settings["offset_band"]
+        fail(
+            f"offset_band: [{low}, {high}] must grow, from 0 deg or more to less than 90 deg"
+        )
+    return Field(
+        name=name,
+        datastore=_expand(settings["datastore"], key("datastore")),
+        image=image,
+        observations=_observations(settings["observations"], key("observations")),
+        energy_bands=dict(
+            _energy_band(band, key("energy_bands")) for band in settings["energy_bands"]
+        ),
+        offset_band=offset_band,
+        exclusion_mask=[
+            _exclusion(item, key("exclusion_mask"))
+            for item in settings["exclusion_mask"]
+        ],
+        ncounts_min=settings["ncounts_min"],
+        make_background_image=settings["make_background_image"],
+        bkg_norm=settings["bkg_norm"],
+        save_bkg_scale=settings["save_bkg_scale"],
+        spectral_index=float(settings["spectral_index"]),
+        for_integral_flux=settings["for_integral_flux"],
+        radii=_radii(settings["radius"], key("radius")),
+    )
+
+
+def _expand(path, key):
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    if "$" in expanded:
+        raise ConfigError(
+            f"{key}: '{path}' names an environment variable that is not set"
+        )
+    return expanded
+
+
+def _observations(conditions, key):
+    conditions = dict(conditions)
+    if "cone" in conditions:
+        conditions["cone"] = _quantity(conditions["cone"], "deg", f"{key}: cone")
+    if "table" in conditions:
+        conditions["table"] = _expand(conditions["table"], f"{key}: table")
+    return conditions
+
+
+def _energy_band(edges, key):
+    low, high = (_quantity(edge, "TeV", key) for edge in edges)
+    if not 0 < low < high:
+        raise ConfigError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
+    return "-".join(_label(edge) for edge in edges), (low, high)
+
+
+def _label(text):
+    quantity = u.Quantity(text)
+    return f"{quantity.value:g}{quantity.unit}"
+
+
+def _exclusion(item, key):
+    if isinstance(item, str):
+        return _expand(item, key)
+    return {
+        "center": _position(item["center"], f"{key}: center"),
+        "radius": _quantity(item["radius"], "deg", f"{key}: radius"),
+    }
+
+
+def _radii(radius, key):
+    """The first radius has no suffix: its map is the significance.fits of the band."""
+    radii = {}
+    for value in radius if isinstance(radius, list) else [radius]:
+        if isinstance(value, str):
+            label, size = _label(value), (None, _quantity(value, "deg", key))
+        else:
+            label, size = f"{value:g}pix", (float(value), None)
+        radii[f"_{label}" if radii else ""] = size
+    return radii
+
+
+def _simulation(settings):
+    properties = schema()["$defs"]["simulation"]["properties"]
+    defaults = {key: rule["default"] for key, rule in properties.items() if "default" in rule}
+    settings = {**defaults, **settings}
+    return {
+        **settings,
+        "center": _position(settings["center"], "simulation: center"),
+        "wobble": _quantity(settings["wobble"], "deg", "simulation: wobble"),
+        "sources": [
+            {
+                "center": _position(source["center"], "simulation: sources: center"),
+                "flux": source["flux"],
+                "index": source.get("index", 2.3),
+                "sigma": _quantity(source.get("sigma", "0 deg"), "deg", "simulation: sigma"),
+            }
+            for source in settings["sources"]
+        ],
+    }

@@ -1,0 +1,124 @@
+"""Exclusion masks: 1 = use, 0 = known source."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from regions import PixCoord, PixelRegion, Regions
+
+from gammastack.geometry import (
+    GeometryError,
+    ImageGeometry,
+    lonlat,
+    separation,
+    unit_vectors,
+)
+
+
+class ExclusionError(ValueError):
+    """An exclusion that cannot be read or applied."""
+
+
+def exclusion_mask(geometry, exclusions):
+    """Mask of the pixels that may be used to normalise the background.
+
+    Parameters
+    ----------
+    geometry : gammastack.geometry.ImageGeometry
+    exclusions : list
+        Each item is a circle ``{"center": (ra, dec), "radius": r}`` in ICRS deg, or a
+        text: DS9 region file (``.reg``), FITS mask file (``.fits``, ``.fits.gz``;
+        1 = use, 0 = exclude) or DS9 region string.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (ny, nx)
+        True = use.
+    notes : list of str
+        What the user should know: a mask file that had to be resampled.
+
+    Raises
+    ------
+    ExclusionError
+        Naming the item.
+    """
+    vectors = geometry.pixel_vectors()
+    mask, notes = np.ones(geometry.shape, dtype=bool), []
+    for item in exclusions:
+        if isinstance(item, dict):
+            inside = separation(vectors, unit_vectors(*item["center"])) < item["radius"]
+            mask &= ~inside
+        elif item.endswith((".fits", ".fits.gz")):
+            use, note = _mask_from_file(geometry, vectors, item)
+            mask &= use
+            notes += note
+        else:
+            mask &= ~_inside_regions(geometry, vectors, item)
+    return mask, notes
+
+
+def is_file(item):
+    """Whether an exclusion is the name of a file."""
+    return isinstance(item, str) and item.endswith((".reg", ".fits", ".fits.gz"))
+
+
+def _inside_regions(geometry, vectors, text):
+    try:
+        if is_file(text):
+            text_of_file = Path(text).read_text(encoding="utf-8")
+        else:
+            text_of_file = text
+        regions = Regions.parse(text_of_file, format="ds9")
+    except Exception as error:
+        raise ExclusionError(
+            f"exclusion_mask: '{text}' is not a readable DS9 region ({error})"
+        ) from error
+    if not len(regions):
+        raise ExclusionError(
+            f"exclusion_mask: '{text}' holds no region. A region string looks like"
+            " 'icrs; circle(83.63, 22.01, 0.3)'."
+        )
+    ra, dec = lonlat(vectors)
+    on_sky = np.isfinite(ra)
+    sky = SkyCoord(ra[on_sky], dec[on_sky], unit="deg", frame="icrs")
+    pixels = PixCoord(*np.nonzero(on_sky)[::-1])
+    added, removed = np.zeros((2, *geometry.shape), dtype=bool)
+    for region in regions:
+        # DS9: a region with a minus sign is taken out of the others
+        minus = str(region.meta.get("include", True)).lower() in ("false", "-", "0")
+        region.meta.pop("include", None)
+        if isinstance(region, PixelRegion):
+            inside = region.contains(pixels)
+        else:
+            inside = region.contains(sky, geometry.wcs)
+        (removed if minus else added)[on_sky] |= inside
+    return added & ~removed
+
+
+def _mask_from_file(geometry, vectors, path):
+    try:
+        with fits.open(path) as hdus:
+            hdu = next(hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image)
+            data, other = hdu.data, ImageGeometry.from_header(hdu.header)
+    except (OSError, StopIteration, GeometryError) as error:
+        raise ExclusionError(
+            f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS ({error})"
+        ) from error
+    if not np.isin(data, (0, 1)).all():
+        raise ExclusionError(
+            f"exclusion_mask: '{path}' has other values than 1 (use) and 0 (exclude)"
+        )
+    ny, nx = data.shape
+    x, y = other.pixel_coordinates(*lonlat(vectors))
+    covered = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
+    columns, rows = (np.floor(axis[covered] + 0.5).astype(int) for axis in (x, y))
+    mask = np.ones(geometry.shape, dtype=bool)
+    mask[covered] = data[rows, columns] > 0
+    if geometry.same_grid(other) and covered.all():
+        return mask, []
+    outside = f", {np.sum(~covered)} pixels outside it are used" * (not covered.all())
+    return mask, [
+        f"exclusion_mask: {Path(path).name} has another pixel grid or size than the image;"
+        f" the nearest pixel of the mask was taken{outside}"
+    ]

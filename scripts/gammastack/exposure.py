@@ -1,0 +1,41 @@
+"""Exposure images."""
+
+from gammastack.spectrum import power_law_integral
+
+
+def exposure_image(aeff, livetime, view, band, spectral_index, for_integral_flux):
+    """Exposure for an assumed power law.
+
+    ``livetime * integral of A(E, offset) (E / e_ref)^-index dE``, e_ref the log centre
+    of the band, A at the offset of each pixel centre. Counts divided by it are dN/dE
+    at e_ref; with `for_integral_flux` it is divided by the integral of the spectrum,
+    and counts divided by it are the integral flux in the band.
+
+    Parameters
+    ----------
+    aeff : gammastack.irf.EffectiveArea2D
+    livetime : float
+        In s.
+    view : gammastack.geometry.FieldOfView
+    band : tuple of float
+        In TeV.
+    spectral_index : float
+        Positive for a falling spectrum.
+    for_integral_flux : bool
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        In m2 s TeV, or m2 s for the integral flux; zero in pixels not selected.
+    """
+    aeff.require(band, view.offset_max)
+    exposure = livetime * aeff.integral(band, spectral_index, view.offset[view.selected])
+    if for_integral_flux:
+        e_ref = (band[0] * band[1]) ** 0.5
+        exposure = exposure / power_law_integral(band, spectral_index, e_ref)
+    return view.image(exposure)
+
+
+def exposure_unit(for_integral_flux):
+    """Unit of `exposure_image` as FITS text."""
+    return "m2 s" if for_integral_flux else "m2 s TeV"

@@ -1,0 +1,315 @@
+"""Sky geometry: the only place that builds a WCS.
+
+Positions are handled as unit vectors in ICRS, so that nothing special happens
+at poles and at the wrap of a longitude.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from astropy.coordinates import CartesianRepresentation, SkyCoord
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
+
+FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
+# FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
+CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
+
+
+class GeometryError(ValueError):
+    """An image geometry that cannot be used."""
+
+
+def unit_vectors(lon, lat):
+    """Unit vectors, shape (3, ...), of longitudes and latitudes in deg."""
+    lon, lat = np.radians(lon), np.radians(lat)
+    cos_lat = np.cos(lat)
+    return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)])
+
+
+def lonlat(vectors):
+    """Longitude in [0, 360) and latitude, in deg, of vectors of shape (3, ...)."""
+    x, y, z = vectors
+    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def separation(vectors, center):
+    """Angle in deg between unit vectors (3, ...) and one unit vector (3,).
+
+    The half-chord form keeps full precision for small angles.
+    """
+    half_chord = 0.5 * np.sqrt(
+        sum((v - c) ** 2 for v, c in zip(vectors, center, strict=True))
+    )
+    return np.degrees(2 * np.arcsin(np.clip(half_chord, None, 1)))
+
+
+def _rotate(matrix, vectors):
+    return np.tensordot(matrix, vectors, axes=1)
+
+
+@cache
+def rotation_from_icrs(frame):
+    """Matrix that rotates ICRS vectors into `frame`, a name known to astropy."""
+    axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame="icrs")
+    matrix = axes.transform_to(frame).cartesian.xyz.value
+    if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9):
+        raise GeometryError(
+            f"the frame {frame} is no rotation of ICRS; use ICRS, FK5 or galactic"
+        )
+    return matrix
+
+
+def icrs_position(lon, lat, frame):
+    """ICRS right ascension and declination in deg of a position in `frame`."""
+    vector = _rotate(rotation_from_icrs(frame).T, unit_vectors(lon, lat))
+    ra, dec = lonlat(vector)
+    return float(ra), float(dec)
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """Pixels of an image as one observation sees them.
+
+    Attributes
+    ----------
+    geometry : ImageGeometry
+    offset : ndarray, shape (ny, nx)
+        Angle in deg between pixel centre and pointing; NaN off the sky.
+    selected : ndarray of bool, shape (ny, nx)
+        Pixels whose centre lies in the offset band, lower edge included.
+    lon, lat : ndarray, shape (n_selected,)
+        Field-of-view longitude (growing to the east) and latitude (to the
+        north) of the selected pixels in deg.
+    solid_angle : ndarray, shape (n_selected,)
+        In sr.
+    offset_max : float
+        Upper edge of the offset band in deg.
+    """
+
+    geometry: "ImageGeometry"
+    offset: np.ndarray
+    selected: np.ndarray
+    lon: np.ndarray
+    lat: np.ndarray
+    solid_angle: np.ndarray
+    offset_max: float
+
+    def image(self, values):
+        """Image (..., ny, nx) with `values` (..., n_selected) in the selected pixels."""
+        image = np.zeros(values.shape[:-1] + self.geometry.shape)
+        image[..., self.selected] = values
+        return image
+
+
+def field_of_view(geometry, ra, dec, offset_band):
+    """The part of `geometry` that lies in the offset band of a pointing.
+
+    Parameters
+    ----------
+    geometry : ImageGeometry
+        The whole image; the result covers a cutout of it.
+    ra, dec : float
+        ICRS pointing in deg.
+    offset_band : tuple of float
+        Smallest (included) and largest (excluded) offset in deg.
+    """
+    low, high = offset_band
+    cutout = geometry.cutout(ra, dec, high)
+    vectors = cutout.pixel_vectors()
+    offset = separation(vectors, unit_vectors(ra, dec))
+    selected = (offset >= low) & (offset < high)
+    lon, lat = offset_coordinates(vectors[:, selected], ra, dec)
+    solid_angle = cutout.solid_angle()[selected]
+    return FieldOfView(cutout, offset, selected, lon, lat, solid_angle, high)
+
+
+def offset_coordinates(vectors, ra, dec):
+    """Longitude (east positive) and latitude in deg in the frame centred on (ra, dec)."""
+    lon, lat = np.radians(ra), np.radians(dec)
+    center = unit_vectors(ra, dec)
+    east = np.array([-np.sin(lon), np.cos(lon), 0.0])
+    north = np.array(
+        [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
+    )
+    x, y, z = (np.tensordot(axis, vectors, axes=1) for axis in (center, east, north))
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+@dataclass(frozen=True)
+class ImageGeometry:
+    """A celestial WCS and the shape (ny, nx) of the image that it describes."""
+
+    wcs: WCS
+    shape: tuple
+
+    @classmethod
+    def create(cls, center, frame, projection, width, binsz):
+        """Image of `width` around a position.
+
+        Parameters
+        ----------
+        center : tuple of float
+            ICRS right ascension and declination in deg.
+        frame : {"icrs", "galactic"}
+            Axes of the image.
+        projection : str
+            FITS code, such as TAN or CAR.
+        width : tuple of float
+            Full size along longitude and latitude in deg.
+        binsz : float
+            Pixel size in deg.
+
+        Notes
+        -----
+        In cylindrical projections the reference latitude is 0 and CRPIX2 is
+        moved instead: elsewhere the projection would be an oblique one.
+        """
+        nx, ny = (max(1, round(size / binsz)) for size in width)
+        lon, lat = lonlat(_rotate(rotation_from_icrs(frame), unit_vectors(*center)))
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = [axis + projection for axis in FRAMES[frame]]
+        wcs.wcs.cunit = ["deg", "deg"]
+        wcs.wcs.cdelt = [-binsz, binsz]
+        wcs.wcs.crpix = [(nx + 1) / 2, (ny + 1) / 2]
+        wcs.wcs.crval = [lon, lat]
+        if projection in CYLINDRICAL_PROJECTIONS:
+            wcs.wcs.crval = [lon, 0.0]
+            (_, y), (_, y_center) = wcs.wcs_world2pix([[lon, 0.0], [lon, lat]], 1)
+            wcs.wcs.crpix = [(nx + 1) / 2, (ny + 1) / 2 - (y_center - y)]
+        if frame == "icrs":
+            wcs.wcs.radesys = "ICRS"
+        wcs.wcs.set()
+        return cls(wcs, (ny, nx))
+
+    @classmethod
+    def from_header(cls, header):
+        """Geometry of a FITS image header.
+
+        Raises
+        ------
+        GeometryError
+            If the header has no celestial WCS or no image size.
+        """
+        shape = header.get("NAXIS2", 0), header.get("NAXIS1", 0)
+        wcs = WCS(header, fix=False).celestial
+        if wcs.naxis != 2 or not wcs.has_celestial:
+            raise GeometryError("the header holds no celestial WCS of two axes")
+        return cls(wcs, shape)
+
+    def header(self):
+        """FITS header of the WCS."""
+        header = self.wcs.to_header()
+        for key in ("MJDREF", "DATE-OBS", "MJD-OBS"):
+            header.remove(key, ignore_missing=True)
+        return header
+
+    @cached_property
+    def _from_icrs(self):
+        frame = wcs_to_celestial_frame(self.wcs)
+        if getattr(frame, "equinox", None) not in (None, "J2000"):
+            raise GeometryError(f"equinox {frame.equinox} is not supported; use J2000")
+        return rotation_from_icrs(frame.name)
+
+    def position(self, x, y):
+        """ICRS right ascension and declination in deg of zero-based pixel coordinates."""
+        ra, dec = lonlat(self._vectors(np.asarray(x, float), np.asarray(y, float)))
+        return float(ra), float(dec)
+
+    def in_pixels(self, angle):
+        """An angle in deg as numbers of pixels along x and y at the reference point."""
+        return tuple(angle / scale for scale in proj_plane_pixel_scales(self.wcs))
+
+    def _vectors(self, x, y):
+        lon, lat = self.wcs.wcs_pix2world(x, y, 0)
+        return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
+
+    def pixel_vectors(self):
+        """ICRS unit vectors (3, ny, nx) of the pixel centres, NaN off the sky."""
+        y, x = np.indices(self.shape, dtype=float)
+        return self._vectors(x, y)
+
+    def pixel_coordinates(self, ra, dec):
+        """Zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
+        vectors = _rotate(self._from_icrs, unit_vectors(ra, dec))
+        return self.wcs.wcs_world2pix(*lonlat(vectors), 0)
+
+    def solid_angle(self):
+        """Solid angle (ny, nx) of each pixel in sr, 0 off the sky.
+
+        Area of the spherical quadrilateral between the pixel corners as two
+        triangles, Van Oosterom & Strackee (1983), DOI 10.1109/TBME.1983.325207.
+        """
+        ny, nx = self.shape
+        y, x = np.indices((ny + 1, nx + 1), dtype=float) - 0.5
+        corners = self._vectors(x, y)
+        a, b = corners[:, :-1, :-1], corners[:, :-1, 1:]
+        c, d = corners[:, 1:, 1:], corners[:, 1:, :-1]
+        area = _triangle_area(a, b, c) + _triangle_area(a, c, d)
+        return np.nan_to_num(area)
+
+    def cutout(self, ra, dec, radius):
+        """Smallest box of whole pixels that holds every pixel centre within `radius` deg.
+
+        The box is found from the rim of the circle. Where the rim cannot be
+        followed on the pixel grid (a pole or the edge of the projection is
+        inside) the whole image is returned: correct, only larger.
+        """
+        ny, nx = self.shape
+        angle = np.radians(np.arange(0, 360, 0.5))
+        tilt, roll = np.cos(np.radians(radius)), np.sin(np.radians(radius))
+        center = unit_vectors(ra, dec)
+        axes = np.linalg.svd(center[None])[2][1:]
+        rim = tilt * center[:, None] + roll * (
+            np.outer(axes[0], np.cos(angle)) + np.outer(axes[1], np.sin(angle))
+        )
+        x, y = self.pixel_coordinates(*lonlat(rim))
+        step = np.hypot(np.diff(x, append=x[:1]), np.diff(y, append=y[:1]))
+        if not np.all(np.isfinite(step)) or step.max() > 10 * np.median(step) + 1:
+            return self
+        x0, x1 = max(0, int(x.min()) - 1), min(nx, int(x.max()) + 3)
+        y0, y1 = max(0, int(y.min()) - 1), min(ny, int(y.max()) + 3)
+        if x1 <= x0 or y1 <= y0:
+            x0 = x1 = y0 = y1 = 0
+        wcs = self.wcs.deepcopy()
+        wcs.wcs.crpix = wcs.wcs.crpix - [x0, y0]
+        wcs.wcs.set()
+        return type(self)(wcs, (y1 - y0, x1 - x0))
+
+    def placement(self, cutout):
+        """Slices (y, x) of this image that a cutout of it covers.
+
+        Raises
+        ------
+        GeometryError
+            If `cutout` is not on this pixel grid.
+        """
+        x0, y0 = np.rint(self.wcs.wcs.crpix - cutout.wcs.wcs.crpix).astype(int)
+        (ny, nx), (height, width) = self.shape, cutout.shape
+        inside = 0 <= x0 <= nx - width and 0 <= y0 <= ny - height
+        if not (inside and self.same_grid(cutout)):
+            raise GeometryError("an image is not on the pixel grid of the field")
+        return slice(y0, y0 + height), slice(x0, x0 + width)
+
+    def same_grid(self, other):
+        """Whether the pixels of `other` coincide with pixels of this (unlimited) grid."""
+        ours, theirs = self.wcs.wcs, other.wcs.wcs
+        shift = ours.crpix - theirs.crpix
+        return (
+            list(ours.ctype) == list(theirs.ctype)
+            and np.allclose(ours.crval, theirs.crval, rtol=0, atol=1e-9)
+            and np.allclose(
+                self.wcs.pixel_scale_matrix, other.wcs.pixel_scale_matrix, rtol=1e-9
+            )
+            and np.allclose(shift, np.rint(shift), rtol=0, atol=1e-6)
+        )
+
+
+def _triangle_area(a, b, c):
+    ab, ac = b - a, c - a
+    triple = np.abs(np.einsum("i...,i...", a, np.cross(ab, ac, axis=0)))
+    dot_ab, dot_ac, dot_bc = (
+        np.einsum("i...,i...", u, v) for u, v in ((a, b), (a, c), (b, c))
+    )
+    return 2 * np.arctan2(triple, 1 + dot_ab + dot_ac + dot_bc)

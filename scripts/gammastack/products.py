@@ -1,0 +1,135 @@
+"""FITS products: the only place that writes them, and their header keys.
+
+Identical inputs give identical files: no path and no time of writing is stored.
+"""
+
+import gzip
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+
+from gammastack import __version__
+from gammastack.geometry import ImageGeometry
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the header of a product says about its origin.
+
+    Attributes
+    ----------
+    config : dict
+        The settings that made it.
+    start, stop : str
+        UTC of the first and the last good time, ISO 8601; empty if no run is in it.
+    livetime, ontime : float
+        In s.
+    n_obs : int
+    energy_band : tuple of float, optional
+        In TeV.
+    cards : tuple of (key, value, comment)
+        What else belongs into the header.
+    """
+
+    config: dict
+    start: str = ""
+    stop: str = ""
+    livetime: float = 0.0
+    ontime: float = 0.0
+    n_obs: int = 0
+    energy_band: tuple | None = None
+    cards: tuple = ()
+
+    @classmethod
+    def of(cls, runs, config, energy_band, cards=()):
+        """Of a run's images or of a stack, which know their times."""
+        keys = ("start", "stop", "livetime", "ontime", "n_obs")
+        known = {key: getattr(runs, key) for key in keys}
+        return cls(config, energy_band=energy_band, cards=cards, **known)
+
+    @classmethod
+    def from_header(cls, header):
+        """What `fill` wrote, without the cards of that product alone."""
+        return cls(
+            config=json.loads(header["CONFIG"]),
+            start=header["DATE-OBS"],
+            stop=header["DATE-END"],
+            livetime=header["LIVETIME"],
+            ontime=header["ONTIME"],
+            n_obs=header["N_OBS"],
+            energy_band=(header["E_MIN"], header["E_MAX"]),
+        )
+
+    def fill(self, header):
+        """Write the cards into a FITS header."""
+        if self.start:
+            header.set("DATE-OBS", self.start, "start of the first good time")
+            header.set("DATE-END", self.stop, "end of the last good time")
+            header.set("TIMESYS", "UTC", "scale of DATE-OBS and DATE-END")
+        header.set("LIVETIME", self.livetime, "[s] dead-time corrected")
+        header.set("ONTIME", self.ontime, "[s] sum of the good time intervals")
+        header.set("N_OBS", self.n_obs, "number of observations")
+        if self.energy_band is not None:
+            header.set("E_MIN", self.energy_band[0], "[TeV] lower edge, included")
+            header.set("E_MAX", self.energy_band[1], "[TeV] upper edge")
+        for card in self.cards:
+            header.set(*card)
+        header.set("CREATOR", f"gammastack {__version__}")
+        header.set("CONFIG", json.dumps(self.config, sort_keys=True))
+
+
+def image_hdu(data, geometry, unit, provenance, name=None):
+    """Image HDU with WCS and provenance.
+
+    Parameters
+    ----------
+    data : ndarray, shape (ny, nx)
+    geometry : gammastack.geometry.ImageGeometry
+    unit : str
+        BUNIT.
+    provenance : Provenance
+    name : str, optional
+        EXTNAME of an extension; without it a primary HDU is made.
+
+    Returns
+    -------
+    astropy.io.fits.PrimaryHDU or astropy.io.fits.ImageHDU
+    """
+    header = geometry.header()
+    header.set("BUNIT", unit, "unit of the pixel values")
+    provenance.fill(header)
+    data = data if data.size else None
+    if name is None:
+        return fits.PrimaryHDU(data, header)
+    return fits.ImageHDU(data, header, name=name)
+
+
+def table_hdu(table, name, provenance):
+    """Binary table HDU of an astropy table."""
+    hdu = fits.BinTableHDU(table, name=name)
+    provenance.fill(hdu.header)
+    return hdu
+
+
+def write_hdus(path, hdus):
+    """Write HDUs with checksums; a first HDU that is no primary one gets an empty one."""
+    if not isinstance(hdus[0], fits.PrimaryHDU):
+        hdus = [fits.PrimaryHDU(), *hdus]
+    with ExitStack() as stack:
+        file = stack.enter_context(open(path, "wb"))
+        if str(path).endswith(".gz"):
+            # The gzip header must not hold the time of writing
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+        fits.HDUList(hdus).writeto(file, checksum=True)
+
+
+def read_image(path, name=0):
+    """Data (native byte order), geometry and header of an image HDU."""
+    with fits.open(path, memmap=False) as hdus:
+        header, data = hdus[name].header, hdus[name].data
+        geometry = ImageGeometry.from_header(header)
+        data = np.zeros(geometry.shape) if data is None else data
+        return data.astype(data.dtype.newbyteorder("=")), geometry, header

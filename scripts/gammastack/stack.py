@@ -1,0 +1,188 @@
+"""Stacking: normalise the background of each run, and add runs up."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from gammastack.geometry import ImageGeometry
+
+
+class StackError(ValueError):
+    """A stack that would be empty."""
+
+
+@dataclass(frozen=True)
+class BkgNorm:
+    """Norm of a background model.
+
+    Attributes
+    ----------
+    scale, error : float
+        Counts / model, and its Poisson error; NaN without model.
+    n_counts : int
+        Counts outside the exclusions.
+    n_bkg : float
+        Model counts outside the exclusions.
+    """
+
+    scale: float
+    error: float
+    n_counts: int
+    n_bkg: float
+
+    @property
+    def usable(self):
+        """Whether the scale is finite and positive."""
+        return bool(np.isfinite(self.scale) and self.scale > 0)
+
+
+def fit_bkg_norm(counts, bkg, mask):
+    """Scale the background model of a run to its counts outside the exclusions.
+
+    Parameters
+    ----------
+    counts, bkg : ndarray, shape (ny, nx)
+        Zero in pixels that the run does not cover.
+    mask : ndarray of bool, shape (ny, nx)
+        True = use.
+
+    Returns
+    -------
+    BkgNorm
+    """
+    n_counts, n_bkg = int(np.sum(counts[mask])), float(np.sum(bkg[mask]))
+    if not n_bkg > 0:
+        return BkgNorm(np.nan, np.nan, n_counts, n_bkg)
+    return BkgNorm(n_counts / n_bkg, np.sqrt(n_counts) / n_bkg, n_counts, n_bkg)
+
+
+@dataclass
+class Stack:
+    """Sums of run images in float64, in the order in which the runs are added.
+
+    Parameters
+    ----------
+    geometry : gammastack.geometry.ImageGeometry
+
+    Attributes
+    ----------
+    counts : ndarray of int32, shape (ny, nx)
+    bkg, exposure : ndarray, shape (ny, nx)
+    livetime, ontime : float
+        In s.
+    start, stop : str
+        UTC of the first and the last good time; empty without runs.
+    n_obs : int
+    """
+
+    geometry: ImageGeometry
+    livetime: float = 0.0
+    ontime: float = 0.0
+    start: str = ""
+    stop: str = ""
+    n_obs: int = 0
+    counts: np.ndarray = field(init=False)
+    bkg: np.ndarray = field(init=False)
+    exposure: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        shape = self.geometry.shape
+        self.counts = np.zeros(shape, dtype=np.int32)
+        self.bkg, self.exposure = np.zeros(shape), np.zeros(shape)
+
+    def add(self, run, bkg_scale=1.0):
+        """Add the images of a run, its background times `bkg_scale`."""
+        place = self.geometry.placement(run.geometry)
+        self.counts[place] += run.counts
+        if run.bkg is not None:
+            self.bkg[place] += bkg_scale * run.bkg
+            self.exposure[place] += run.exposure
+        self.livetime += run.livetime
+        self.ontime += run.ontime
+        self.start = min(filter(None, (self.start, run.start)))
+        self.stop = max(self.stop, run.stop)
+        self.n_obs += 1
+
+
+def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
+    """Stack runs, and say of each what became of it.
+
+    Parameters
+    ----------
+    geometry : gammastack.geometry.ImageGeometry
+    runs : iterable of gammastack.images.RunImages
+        Read one at a time.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True = use for the norm; without it all pixels are used.
+    ncounts_min : int
+        A run needs more selected events than this.
+    bkg_norm : bool
+        Scale the background of each run to its counts outside the exclusions.
+
+    Returns
+    -------
+    stack : Stack
+    records : list of dict
+        One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
+        bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
+        n_events, ontime, livetime, start, stop.
+
+    Raises
+    ------
+    StackError
+        If no run can be used.
+    """
+    stack, records = Stack(geometry), []
+    for run in runs:
+        norm, status, reason = _judge(geometry, run, mask, ncounts_min, bkg_norm)
+        if status == "used":
+            stack.add(run, norm.scale)
+        records.append(
+            {
+                "OBS_ID": run.obs_id,
+                "status": status,
+                "reason": reason,
+                "bkg_scale": norm.scale,
+                "bkg_scale_err": norm.error,
+                "n_counts": norm.n_counts,
+                "n_bkg": norm.n_bkg,
+                "n_events": run.n_events,
+                "ontime": run.ontime,
+                "livetime": run.livetime,
+                "start": run.start,
+                "stop": run.stop,
+            }
+        )
+    if not stack.n_obs:
+        reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
+        raise StackError(
+            f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
+            f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
+            " offset_band, observations and ncounts_min."
+        )
+    return stack, records
+
+
+NO_NORM = BkgNorm(np.nan, np.nan, 0, np.nan)
+
+
+def _judge(geometry, run, mask, ncounts_min, bkg_norm):
+    """Norm, status and reason of a run."""
+    if run.n_pixels == 0:
+        return NO_NORM, "dropped", "its field of view does not touch the image"
+    if run.n_events <= ncounts_min:
+        reason = f"{run.n_events} selected events, ncounts_min is {ncounts_min}"
+        return NO_NORM, "dropped", reason
+    if run.bkg is None:
+        return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), "used", ""
+    use = np.True_ if mask is None else mask[geometry.placement(run.geometry)]
+    norm = fit_bkg_norm(run.counts, run.bkg, np.broadcast_to(use, run.counts.shape))
+    if not bkg_norm:
+        return replace(norm, scale=1.0, error=0.0), "used", ""
+    if not norm.usable:
+        reason = (
+            f"bkg_scale is not positive: {norm.n_counts} counts and {norm.n_bkg:.3g}"
+            " expected outside the exclusions"
+        )
+        return norm, "failed", reason
+    return norm, "used", ""

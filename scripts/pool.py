@@ -1,0 +1,80 @@
+"""Run steps in a pool of processes that is kept for the whole invocation.
+
+A run is 30 to 100 ms of work, a new Python process with astropy costs ten times that.
+"""
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from importlib import import_module
+from modulefinder import ModuleFinder
+
+# Imported once, in the process that the workers are forked from. snakemake is
+# among them because multiprocessing imports the main program into each worker.
+PRELOADED = [
+    "snakemake.cli",
+    "pandas",
+    "scipy.signal",
+    "astropy.coordinates",
+    "astropy.io.fits",
+    "astropy.table",
+    "astropy.wcs",
+]
+
+
+class Pool:
+    """Processes that are started with the first job, and serve all later ones.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    """
+
+    def __init__(self, workers):
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._executor = None
+
+    def run(self, step, inputs, outputs, params):
+        """Call ``run(inputs, outputs, params)`` of a module and wait for its result.
+
+        Exceptions of the call are raised here; a worker that was killed raises
+        `concurrent.futures.process.BrokenProcessPool`.
+        """
+        with self._lock:
+            if self._executor is None:
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(PRELOADED)
+                self._executor = ProcessPoolExecutor(self._workers, mp_context=context)
+            future = self._executor.submit(_call, step, inputs, outputs, params)
+        return future.result()
+
+
+def _call(step, inputs, outputs, params):
+    return import_module(step).run(inputs, outputs, params)
+
+
+@cache
+def code_files(module, folder):
+    """Files below `folder` that a module consists of, with all that it imports.
+
+    Parameters
+    ----------
+    module : str
+    folder : pathlib.Path
+
+    Returns
+    -------
+    list of str
+        Relative to the working directory.
+    """
+    finder = ModuleFinder(path=[str(folder)])
+    finder.import_hook(module)
+    return sorted(
+        os.path.relpath(found.__file__)
+        for found in finder.modules.values()
+        if found.__file__
+    )

@@ -1,0 +1,5 @@
+"""Entry points of the rules: paths and parameters in, files out, no science.
+
+Each module has a function ``run(inputs, outputs, params)`` with the named inputs,
+outputs and parameters of its rule as dictionaries.
+"""

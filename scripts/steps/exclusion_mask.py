@@ -1,0 +1,17 @@
+"""Draw the exclusion mask of a field."""
+
+import numpy as np
+
+from gammastack.exclusion import exclusion_mask
+from gammastack.geometry import ImageGeometry
+from gammastack.products import Provenance, image_hdu, write_hdus
+
+
+def run(inputs, outputs, params):
+    geometry = ImageGeometry.create(**params["image"])
+    mask, notes = exclusion_mask(geometry, params["exclusion_mask"])
+    config = {"image": params["image"], "exclusion_mask": params["exclusion_mask"]}
+    cards = (("NOTE", "; ".join(notes)),) if notes else ()
+    hdu = image_hdu(mask.astype(np.uint8), geometry, "", Provenance(config, cards=cards))
+    write_hdus(outputs["mask"], [hdu])
+    return notes

@@ -1,0 +1,33 @@
+"""Write the significance image for one correlation radius."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from gammastack.products import Provenance, image_hdu, read_image, write_hdus
+from gammastack.significance import significance_image
+
+
+def run(inputs, outputs, params):
+    counts, geometry, header = read_image(inputs["counts"])
+    bkg, _, _ = read_image(inputs["bkg"])
+    pixels, angle = params["radius"]
+    radius = pixels if angle is None else geometry.in_pixels(angle)
+    image = significance_image(counts, bkg, radius)
+    provenance = Provenance.from_header(header)
+    cards = [
+        ("RADIUS", *((pixels, "[pix]") if angle is None else (angle, "[deg]"))),
+        ("SUMCOUNT", int(counts.sum()), "sum of the counts image"),
+        ("SUMBKG", float(bkg.sum()), "sum of the bkg image"),
+    ]
+    if np.any(np.isfinite(image)):
+        y, x = np.unravel_index(np.nanargmax(image), image.shape)
+        ra, dec = geometry.position(x, y)
+        cards += [
+            ("PEAK", float(image[y, x]), "largest significance"),
+            ("PEAK_RA", ra, "[deg] its ICRS position"),
+            ("PEAK_DEC", dec, "[deg] its ICRS position"),
+        ]
+    config = {**provenance.config, "radius": params["radius"]}
+    provenance = replace(provenance, config=config, cards=tuple(cards))
+    write_hdus(outputs["significance"], [image_hdu(image, geometry, "", provenance)])

@@ -1,0 +1,51 @@
+"""Stack the run images of a field in one energy band."""
+
+import json
+
+import pandas as pd
+
+from gammastack.exposure import exposure_unit
+from gammastack.geometry import ImageGeometry
+from gammastack.products import Provenance, image_hdu, read_image, write_hdus
+from gammastack.run_files import read_run_images
+from gammastack.stack import stack_runs
+
+
+def run(inputs, outputs, params):
+    geometry = ImageGeometry.create(**params["image"])
+    config = {key: value for key, value in params.items() if key not in ("band", "energy_band")}
+    mask = None
+    if "mask" in inputs:
+        mask, _, header = read_image(inputs["mask"])
+        mask = mask > 0
+        config["exclusion_mask"] = json.loads(header["CONFIG"])["exclusion_mask"]
+    kinds = [kind for kind in ("counts", "bkg", "exposure") if kind in inputs]
+    origins = []
+
+    def runs():
+        for paths in zip(*(inputs[kind] for kind in kinds), strict=True):
+            images, header = read_run_images(
+                dict(zip(kinds, paths, strict=True)), params["band"]
+            )
+            origins.append({key: header.get(key, "") for key in ORIGIN})
+            yield images
+
+    stack, records = stack_runs(
+        geometry,
+        runs(),
+        mask,
+        ncounts_min=params["ncounts_min"],
+        bkg_norm=params["bkg_norm"],
+    )
+    total = ("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image")
+    provenance = Provenance.of(stack, config, params["energy_band"], (total,))
+    units = {"counts": "", "bkg": "", "exposure": exposure_unit(params["for_integral_flux"])}
+    for kind in kinds:
+        hdu = image_hdu(getattr(stack, kind), geometry, units[kind], provenance)
+        write_hdus(outputs[kind], [hdu])
+    table = pd.concat([pd.DataFrame(records), pd.DataFrame(origins)], axis=1)
+    table.to_csv(outputs["runs"], index=False)
+
+
+# Header keys of a run's images that go into the run table
+ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")

@@ -1,0 +1,25 @@
+# Maps of a field in one energy band.
+
+
+rule excess:
+    input:
+        counts="<results>/{field}/{band}/counts.fits",
+        bkg="<results>/{field}/{band}/bkg.fits",
+        code=code("excess"),
+    output:
+        excess="<results>/{field}/{band}/excess.fits",
+    run:
+        step("excess", input, output, params)
+
+
+rule significance:
+    input:
+        counts="<results>/{field}/{band}/counts.fits",
+        bkg="<results>/{field}/{band}/bkg.fits",
+        code=code("significance"),
+    output:
+        significance="<results>/{field}/{band}/significance{radius}.fits",
+    params:
+        radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
+    run:
+        step("significance", input, output, params)

@@ -1,0 +1,33 @@
+# Simulated DL3 observations in place of a datastore, see the key `simulation`.
+
+
+def simulated_files(wildcards):
+    return expand(
+        "<results>/simulated-dl3/run_{obs_id}.fits",
+        obs_id=simulated_obs_ids(settings.simulation["n_runs"]),
+    )
+
+
+rule simulate_run:
+    input:
+        code=code("simulate_run"),
+    output:
+        dl3="<results>/simulated-dl3/run_{obs_id}.fits",
+    params:
+        simulation=settings.simulation,
+        obs_id=lambda wildcards: int(wildcards.obs_id),
+    run:
+        step("simulate_run", input, output, params)
+
+
+checkpoint simulate_index:
+    input:
+        dl3=simulated_files,
+        code=code("simulate_index"),
+    output:
+        obs_index="<results>/simulated-dl3/obs-index.fits.gz",
+        hdu_index="<results>/simulated-dl3/hdu-index.fits.gz",
+    params:
+        simulation=settings.simulation,
+    run:
+        step("simulate_index", input, output, params)

@@ -1,0 +1,96 @@
+# From the images of the runs to the images of the field.
+
+
+def run_files(kind):
+    """The images of one kind of all selected runs of the field, in the order of OBS_ID."""
+
+    def files(wildcards):
+        return [
+            f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
+            for obs_id in selected_runs(wildcards.field)
+        ]
+
+    return files
+
+
+def exclusion_files(wildcards):
+    """Region and mask files among the exclusions."""
+    return [item for item in field_of(wildcards).exclusion_mask if is_file(item)]
+
+
+rule exclusion_mask:
+    input:
+        files=exclusion_files,
+        code=code("exclusion_mask"),
+    output:
+        mask="<results>/{field}/exclusion_mask.fits",
+    params:
+        image=of_field("image"),
+        exclusion_mask=of_field("exclusion_mask"),
+    run:
+        step("exclusion_mask", input, output, params)
+
+
+rule stack:
+    input:
+        counts=run_files("counts"),
+        bkg=run_files("bkg"),
+        exposure=run_files("exposure"),
+        mask="<results>/{field}/exclusion_mask.fits",
+        code=code("stack"),
+    output:
+        counts="<results>/{field}/{band}/counts.fits",
+        bkg="<results>/{field}/{band}/bkg.fits",
+        exposure="<results>/{field}/{band}/exposure.fits",
+        runs="<results>/{field}/{band}/runs.csv",
+    wildcard_constraints:
+        field=with_background,
+    params:
+        band="{band}",
+        energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
+        image=of_field("image"),
+        offset_band=of_field("offset_band"),
+        spectral_index=of_field("spectral_index"),
+        for_integral_flux=of_field("for_integral_flux"),
+        ncounts_min=of_field("ncounts_min"),
+        bkg_norm=of_field("bkg_norm"),
+    run:
+        step("stack", input, output, params)
+
+
+use rule stack as stack_counts with:
+    input:
+        counts=run_files("counts"),
+        code=code("stack"),
+    output:
+        counts="<results>/{field}/{band}/counts.fits",
+        runs="<results>/{field}/{band}/runs.csv",
+    wildcard_constraints:
+        field=counts_only,
+
+
+rule bkg_norm_table:
+    input:
+        runs="<results>/{field}/{band}/runs.csv",
+        bkg="<results>/{field}/{band}/bkg.fits",
+        code=code("bkg_norm_table"),
+    output:
+        csv="<results>/{field}/{band}/table_bkg_norm.csv",
+        fits="<results>/{field}/{band}/table_bkg_norm.fits",
+    run:
+        step("bkg_norm_table", input, output, params)
+
+
+rule run_table:
+    input:
+        runs=lambda wildcards: [
+            f"{settings.results}/{wildcards.field}/{band}/runs.csv"
+            for band in field_of(wildcards).energy_bands
+        ],
+        code=code("run_table"),
+    output:
+        runs="<results>/{field}/runs.csv",
+    params:
+        bands=lambda wildcards: list(field_of(wildcards).energy_bands),
+    run:
+        step("run_table", input, output, params)
