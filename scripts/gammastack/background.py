@@ -5,7 +5,8 @@ from astropy import units as u
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.utils import iers
 
-from gammastack.irf import IRFError
+from gammastack.errors import InputError
+
 
 # The field of view may turn this much, in deg, between two evaluations of the model
 ROTATION_STEP = 1.0
@@ -79,12 +80,12 @@ def zenith_angles(observation):
 
     Raises
     ------
-    gammastack.irf.IRFError
+    gammastack.errors.InputError
         If the site of the telescope is not known.
     """
     pointing = observation.pointing
     if pointing.site is None:
-        raise IRFError(
+        raise InputError(
             f"{observation.bkg.where}: FOVALIGN = ALTAZ needs the site of the telescope:"
             " GEOLON, GEOLAT and ALTITUDE in the header of the EVENTS HDU"
         )

@@ -14,15 +14,12 @@ import yaml
 from astropy import units as u
 from jsonschema import Draft202012Validator
 
-from gammastack.geometry import GeometryError, ImageGeometry, icrs_position
+from gammastack.errors import InputError
+from gammastack.geometry import ImageGeometry, icrs_position
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SIMULATED_STORE = "simulated-dl3"
 SUMMARY = "summary.csv"
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the key."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def read_config(settings):
 
     Raises
     ------
-    ConfigError
+    InputError
         Naming the key.
     """
     _validate(settings)
@@ -118,12 +115,12 @@ def read_config(settings):
     for name, own in settings["fields"].items():
         own = own or {}
         if simulation and ("datastore" in own or "datastore" in settings):
-            raise ConfigError(
+            raise InputError(
                 "simulation and datastore exclude each other: delete the key simulation"
                 " to use your data, or datastore to use simulated data"
             )
         if name in (SIMULATED_STORE, SUMMARY):
-            raise ConfigError(f"fields: the name {name} is taken; choose another one")
+            raise InputError(f"fields: the name {name} is taken; choose another one")
         fields[name] = _field(name, {**defaults, **common, **own})
     return Config(results, fields, simulation)
 
@@ -143,10 +140,10 @@ def _validate(settings):
         unknown = next(key for key in error.instance if key not in known)
         near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ConfigError(
+        raise InputError(
             f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
         )
-    raise ConfigError(f"{place}{error.message}")
+    raise InputError(f"{place}{error.message}")
 
 
 def _quantity(text, unit, key):
@@ -154,7 +151,7 @@ def _quantity(text, unit, key):
         return float(u.Quantity(text).to_value(unit))
     except (TypeError, ValueError) as error:
         example = {"deg": "0.5 deg", "TeV": "1 TeV"}[unit]
-        raise ConfigError(
+        raise InputError(
             f"{key}: '{text}' is not a number with a unit like '{example}'"
         ) from error
 
@@ -164,13 +161,13 @@ def _position(value, key):
         value.items() if isinstance(value, dict) else [("icrs", value)]
     )
     if abs(lat) > 90:
-        raise ConfigError(f"{key}: the latitude {lat} is not between -90 and 90")
+        raise InputError(f"{key}: the latitude {lat} is not between -90 and 90")
     return (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
 
 
 def _field(name, settings):
     def fail(text):
-        raise ConfigError(f"fields: {name}: {text}")
+        raise InputError(f"fields: {name}: {text}")
 
     for key in ("datastore", "center", "energy_bands"):
         if key not in settings:
@@ -192,7 +189,7 @@ def _field(name, settings):
         fail("width and binsz must be positive")
     try:
         ImageGeometry.create(**image)
-    except (ValueError, GeometryError) as error:
+    except (ValueError, InputError) as error:
         fail(f"projection: {image['projection']} cannot be used ({error})")
     offset_band = tuple(
         _quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
@@ -228,7 +225,7 @@ def _field(name, settings):
 def _expand(path, key):
     expanded = os.path.expanduser(os.path.expandvars(path))
     if "$" in expanded:
-        raise ConfigError(
+        raise InputError(
             f"{key}: '{path}' names an environment variable that is not set"
         )
     return expanded
@@ -246,7 +243,7 @@ def _observations(conditions, key):
 def _energy_band(edges, key):
     low, high = (_quantity(edge, "TeV", key) for edge in edges)
     if not 0 < low < high:
-        raise ConfigError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
+        raise InputError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
     return "-".join(_label(edge) for edge in edges), (low, high)
 
 

@@ -4,14 +4,15 @@ Formats: GADF v0.3, "Observation index table" and "HDU index table",
 DOI 10.5281/zenodo.7304668.
 """
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from astropy.io import fits
 from astropy.table import Table
+
+from gammastack.errors import InputError
 
 HDU_INDEX = "hdu-index.fits.gz"
 OBS_INDEX = "obs-index.fits.gz"
@@ -22,10 +23,10 @@ HDU_CLASSES = {
     "aeff": ("aeff_2d",),
     "bkg": ("bkg_3d", "bkg_2d"),
 }
-
-
-class DataStoreError(ValueError):
-    """A store, or a selection from it, that cannot be used."""
+REMEDIES = {
+    "bkg": "Use a store with background models, or set make_background_image: false to"
+    " get counts only, or leave the run out with observations: exclude.",
+}
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class DataStore:
 
         Raises
         ------
-        DataStoreError
+        InputError
             If the folder or one of its index files is missing.
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise DataStoreError(
+            raise InputError(
                 f"datastore: the folder '{folder}' does not exist. Check the path, and"
                 " the environment variable in it if it has one (GAMMAPY_DATA is the"
                 " folder that holds hess-dl3-dr1)."
@@ -73,7 +74,7 @@ class DataStore:
         for candidate in (name, name.removesuffix(".gz")):
             if (self.folder / candidate).is_file():
                 return self.folder / candidate
-        raise DataStoreError(
+        raise InputError(
             f"datastore: '{self.folder}' has no {name}. A DL3 store needs both"
             f" {OBS_INDEX} and {HDU_INDEX}."
         )
@@ -83,16 +84,15 @@ class DataStore:
         try:
             with fits.open(path) as hdus:
                 header, table = hdus[1].header, Table(hdus[1].data)
+                table.convert_bytestring_to_unicode()
         except (OSError, EOFError, IndexError, TypeError) as error:
-            raise DataStoreError(f"{path}: not a readable FITS table ({error})") from error
+            raise InputError(f"{path}: not a readable FITS table ({error})") from error
         if missing := [column for column in columns if column not in table.colnames]:
-            raise DataStoreError(f"{path}: the table has no column {', '.join(missing)}")
+            raise InputError(f"{path}: the table has no column {', '.join(missing)}")
         flat = [column for column in table.colnames if table[column].ndim == 1]
         frame = table[flat].to_pandas()
-        for column in frame.select_dtypes([object, "string"]):
-            frame[column] = frame[column].str.decode("utf-8").str.strip() if isinstance(
-                frame[column].iloc[0] if len(frame) else "", bytes
-            ) else frame[column].str.strip()
+        texts = [column for column in flat if table[column].dtype.kind in "SU"]
+        frame[texts] = frame[texts].apply(lambda column: column.str.strip())
         return header, frame
 
     @cached_property
@@ -101,13 +101,13 @@ class DataStore:
 
         Raises
         ------
-        DataStoreError
+        InputError
             If an OBS_ID occurs twice.
         """
         _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
         table = table.sort_values("OBS_ID", kind="stable")
         if (twice := table["OBS_ID"].duplicated()).any():
-            raise DataStoreError(
+            raise InputError(
                 f"{self._index_file(OBS_INDEX)}: OBS_ID {listing(table['OBS_ID'][twice])}"
                 " occurs more than once; every observation needs one row."
             )
@@ -115,10 +115,17 @@ class DataStore:
 
     @cached_property
     def _hdus(self):
+        """By OBS_ID and type: the listed classes and their HDUs."""
         columns = ["OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
         header, table = self._read_index(HDU_INDEX, columns)
-        table = table[columns].sort_values("OBS_ID", kind="stable")
-        return Path(header.get("BASE_DIR", "") or self.folder), table
+        base = header.get("BASE_DIR", "") or self.folder
+        hdus = {}
+        for obs_id, kind, hdu_class, folder, name, hdu_name in zip(
+            *(table[column].tolist() for column in columns), strict=True
+        ):
+            location = (hdu_class.lower(), os.path.join(base, folder, name), hdu_name)
+            hdus.setdefault((obs_id, kind.lower()), []).append(location)
+        return hdus
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Locations of the HDUs of an observation.
@@ -135,36 +142,29 @@ class DataStore:
 
         Raises
         ------
-        DataStoreError
+        InputError
             If the index lists no HDU of a type that is asked for.
         """
-        base, table = self._hdus
-        first, last = np.searchsorted(table["OBS_ID"], [obs_id, obs_id + 1])
-        rows = table.iloc[first:last]
-        return {kind: self._location(base, rows, obs_id, kind) for kind in types}
+        return {kind: self._location(obs_id, kind) for kind in types}
 
-    def _location(self, base, rows, obs_id, kind):
-        rows = rows[rows["HDU_TYPE"].str.lower() == kind]
-        classes = rows["HDU_CLASS"].str.lower()
+    def _location(self, obs_id, kind):
+        listed = self._hdus.get((obs_id, kind), [])
         for hdu_class in HDU_CLASSES[kind]:
-            found = rows[classes == hdu_class]
+            found = [entry for entry in listed if entry[0] == hdu_class]
             if len(found) > 1:
-                raise DataStoreError(
+                raise InputError(
                     f"{self._index_file(HDU_INDEX)}: observation {obs_id} has"
                     f" {len(found)} rows with HDU_CLASS {hdu_class}; one is needed."
                 )
-            if len(found):
-                row = found.iloc[0]
-                path = base / PurePosixPath(row["FILE_DIR"]) / row["FILE_NAME"]
-                return HDULocation(str(path), row["HDU_NAME"], hdu_class)
-        known = f" (it lists {', '.join(classes)})" if len(classes) else ""
-        remedy = {
-            "bkg": "Use a store with background models, set make_background_image:"
-            " false to get counts only, or leave the run out with observations: exclude.",
-        }.get(kind, "Leave the run out with observations: exclude.")
-        raise DataStoreError(
+            if found:
+                _, path, hdu_name = found[0]
+                return HDULocation(path, hdu_name, hdu_class)
+        known = ", ".join(hdu_class for hdu_class, *_ in listed)
+        remedy = REMEDIES.get(kind, "Leave the run out with observations: exclude.")
+        raise InputError(
             f"{self._index_file(HDU_INDEX)}: observation {obs_id} has no HDU of type"
-            f" {kind} and class {' or '.join(HDU_CLASSES[kind])}{known}. {remedy}"
+            f" {kind} and class {' or '.join(HDU_CLASSES[kind])}"
+            f"{f' (only {known})' if known else ''}. {remedy}"
         )
 
 

@@ -14,6 +14,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.time import Time
 
+from gammastack.errors import InputError
 from gammastack.geometry import separation, unit_vectors
 from gammastack.irf import Background2D, Background3D, EffectiveArea2D
 
@@ -26,10 +27,6 @@ HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 # Differences between index and header that float32 columns and rounding explain
 POINTING_TOLERANCE = 1e-4  # deg
 TIME_TOLERANCE = 1e-5  # relative
-
-
-class DL3Error(ValueError):
-    """A DL3 file that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ def read_observation(obs_id, hdus):
 
     Raises
     ------
-    DL3Error
+    InputError
         Naming the file, the HDU and the column or key that is at fault.
     """
     with ExitStack() as stack:
@@ -157,23 +154,25 @@ def read_observation(obs_id, hdus):
             )
 
 
-def index_disagreements(observation, index_row):
-    """Where the observation index and the EVENTS header differ beyond rounding.
+def oddities(observation, index_row):
+    """What is odd about an observation, but does not keep it from being used.
 
     Parameters
     ----------
     observation : Observation
     index_row : dict
-        Any of RA_PNT, DEC_PNT, ONTIME, LIVETIME, DEADC of the observation index.
+        Any of RA_PNT, DEC_PNT, ONTIME, LIVETIME, DEADC of the observation index; where
+        it differs from the EVENTS header beyond rounding, the header is used.
 
     Returns
     -------
     list of str
-        The EVENTS header is what is used.
     """
     pointing = observation.pointing
     center = unit_vectors(pointing.ra, pointing.dec)
     notes = []
+    if observation.aeff is not None and (n_negative := observation.aeff.n_negative):
+        notes.append(f"EFFAREA has {n_negative} negative values, taken as 0")
     if {"RA_PNT", "DEC_PNT"} <= index_row.keys():
         ra, dec = index_row["RA_PNT"], index_row["DEC_PNT"]
         if separation(unit_vectors(ra, dec), center) > POINTING_TOLERANCE:
@@ -206,16 +205,16 @@ class _Table:
             hdu = hdulist[location.hdu_name]
         except KeyError:
             names = ", ".join(hdu.name for hdu in hdulist[1:])
-            raise DL3Error(
+            raise InputError(
                 f"{self.where}: the file has no such HDU (it has {names});"
                 " the HDU index of the store does not fit the file"
             ) from None
         if not isinstance(hdu, fits.BinTableHDU):
-            raise DL3Error(f"{self.where}: not a binary table")
+            raise InputError(f"{self.where}: not a binary table")
         self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
 
     def fail(self, text):
-        raise DL3Error(f"{self.where}: {text}")
+        raise InputError(f"{self.where}: {text}")
 
     def key(self, name, default=None):
         value = self.header.get(name, default)
@@ -288,7 +287,7 @@ class _Table:
 @contextmanager
 def _open(path):
     if not Path(path).is_file():
-        raise DL3Error(
+        raise InputError(
             f"{path}: no such file. It is listed in the HDU index of the store;"
             " restore it, or leave the run out with observations: exclude."
         )
@@ -301,7 +300,7 @@ def _naming_the_file(path):
     try:
         yield
     except (OSError, EOFError, zlib.error, fits.VerifyError, TypeError) as error:
-        raise DL3Error(
+        raise InputError(
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
             " the run out with observations: exclude."
         ) from error

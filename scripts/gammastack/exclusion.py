@@ -7,17 +7,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from regions import PixCoord, PixelRegion, Regions
 
+from gammastack.errors import InputError
 from gammastack.geometry import (
-    GeometryError,
     ImageGeometry,
     lonlat,
     separation,
     unit_vectors,
 )
-
-
-class ExclusionError(ValueError):
-    """An exclusion that cannot be read or applied."""
 
 
 def exclusion_mask(geometry, exclusions):
@@ -40,7 +36,7 @@ def exclusion_mask(geometry, exclusions):
 
     Raises
     ------
-    ExclusionError
+    InputError
         Naming the item.
     """
     vectors = geometry.pixel_vectors()
@@ -71,11 +67,11 @@ def _inside_regions(geometry, vectors, text):
             text_of_file = text
         regions = Regions.parse(text_of_file, format="ds9")
     except Exception as error:
-        raise ExclusionError(
+        raise InputError(
             f"exclusion_mask: '{text}' is not a readable DS9 region ({error})"
         ) from error
     if not len(regions):
-        raise ExclusionError(
+        raise InputError(
             f"exclusion_mask: '{text}' holds no region. A region string looks like"
             " 'icrs; circle(83.63, 22.01, 0.3)'."
         )
@@ -101,12 +97,12 @@ def _mask_from_file(geometry, vectors, path):
         with fits.open(path) as hdus:
             hdu = next(hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image)
             data, other = hdu.data, ImageGeometry.from_header(hdu.header)
-    except (OSError, StopIteration, GeometryError) as error:
-        raise ExclusionError(
+    except (OSError, StopIteration, InputError) as error:
+        raise InputError(
             f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS ({error})"
         ) from error
     if not np.isin(data, (0, 1)).all():
-        raise ExclusionError(
+        raise InputError(
             f"exclusion_mask: '{path}' has other values than 1 (use) and 0 (exclude)"
         )
     ny, nx = data.shape

@@ -12,13 +12,11 @@ from astropy.coordinates import CartesianRepresentation, SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 
+from gammastack.errors import InputError
+
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
-
-
-class GeometryError(ValueError):
-    """An image geometry that cannot be used."""
 
 
 def unit_vectors(lon, lat):
@@ -55,7 +53,7 @@ def rotation_from_icrs(frame):
     axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame="icrs")
     matrix = axes.transform_to(frame).cartesian.xyz.value
     if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9):
-        raise GeometryError(
+        raise InputError(
             f"the frame {frame} is no rotation of ICRS; use ICRS, FK5 or galactic"
         )
     return matrix
@@ -189,13 +187,13 @@ class ImageGeometry:
 
         Raises
         ------
-        GeometryError
+        InputError
             If the header has no celestial WCS or no image size.
         """
         shape = header.get("NAXIS2", 0), header.get("NAXIS1", 0)
         wcs = WCS(header, fix=False).celestial
         if wcs.naxis != 2 or not wcs.has_celestial:
-            raise GeometryError("the header holds no celestial WCS of two axes")
+            raise InputError("the header holds no celestial WCS of two axes")
         return cls(wcs, shape)
 
     def header(self):
@@ -209,7 +207,7 @@ class ImageGeometry:
     def _from_icrs(self):
         frame = wcs_to_celestial_frame(self.wcs)
         if getattr(frame, "equinox", None) not in (None, "J2000"):
-            raise GeometryError(f"equinox {frame.equinox} is not supported; use J2000")
+            raise InputError(f"equinox {frame.equinox} is not supported; use J2000")
         return rotation_from_icrs(frame.name)
 
     def position(self, x, y):
@@ -282,14 +280,14 @@ class ImageGeometry:
 
         Raises
         ------
-        GeometryError
+        InputError
             If `cutout` is not on this pixel grid.
         """
         x0, y0 = np.rint(self.wcs.wcs.crpix - cutout.wcs.wcs.crpix).astype(int)
         (ny, nx), (height, width) = self.shape, cutout.shape
         inside = 0 <= x0 <= nx - width and 0 <= y0 <= ny - height
         if not (inside and self.same_grid(cutout)):
-            raise GeometryError("an image is not on the pixel grid of the field")
+            raise InputError("an image is not on the pixel grid of the field")
         return slice(y0, y0 + height), slice(x0, x0 + width)
 
     def same_grid(self, other):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gammastack.errors import InputError
 from gammastack.background import background_image
 from gammastack.counts import counts_image, select_events
 from gammastack.exposure import exposure_image
@@ -78,7 +79,7 @@ def run_images(
 
     Raises
     ------
-    gammastack.irf.IRFError
+    gammastack.errors.InputError
         If a response does not cover a band or the offsets.
     """
     pointing = observation.pointing

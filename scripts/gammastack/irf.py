@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import exprel
 
+from gammastack.errors import InputError
 from gammastack.spectrum import exponential_integral
 
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
@@ -20,10 +21,6 @@ FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
 SMALLEST_RATE = float(np.finfo(np.float32).tiny)
 # Edges in files are often float32
 EDGE_TOLERANCE = 1e-6
-
-
-class IRFError(ValueError):
-    """A response that does not cover what is asked of it."""
 
 
 def _line(nodes, x):
@@ -65,7 +62,7 @@ def _band_nodes(log_centers, band):
 def _require_band(axis, band, where):
     low, high = axis[0][0], axis[1][-1]
     if band[0] < low * (1 - EDGE_TOLERANCE) or band[1] > high * (1 + EDGE_TOLERANCE):
-        raise IRFError(
+        raise InputError(
             f"{where}: energy_bands: {band[0]:g} TeV to {band[1]:g} TeV is not inside the"
             f" energy axis of the response, {low:g} TeV to {high:g} TeV"
         )
@@ -73,7 +70,7 @@ def _require_band(axis, band, where):
 
 def _require_offset(largest, offset_max, where):
     if offset_max > largest * (1 + EDGE_TOLERANCE):
-        raise IRFError(
+        raise InputError(
             f"{where}: offset_band: {offset_max:g} deg is beyond the response, which ends"
             f" at {largest:g} deg"
         )
@@ -88,7 +85,7 @@ class EffectiveArea2D:
     energy, offset : tuple of ndarray
         Lower and upper bin edges in TeV and deg.
     area : ndarray, shape (n_offset, n_energy)
-        In m2.
+        In m2. Negative values, as smoothing leaves them near the threshold, count as 0.
     where : str
         File and HDU, for messages.
     """
@@ -99,11 +96,20 @@ class EffectiveArea2D:
     where: str = "aeff"
 
     def __post_init__(self):
-        if not np.all(np.isfinite(self.area)) or np.any(self.area < 0):
-            raise IRFError(f"{self.where}: the effective area is negative or not finite")
+        if not np.all(np.isfinite(self.area)):
+            raise InputError(f"{self.where}: EFFAREA has values that are not finite")
+
+    @property
+    def n_negative(self):
+        """Number of negative values."""
+        return int(np.sum(self.area < 0))
+
+    @cached_property
+    def _area(self):
+        return np.clip(self.area, 0, None)
 
     def require(self, band, offset_max):
-        """Raise `IRFError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
@@ -119,7 +125,7 @@ class EffectiveArea2D:
     def evaluate(self, energy, offset):
         """Area in m2 at one energy in TeV and offsets (n,) in deg."""
         weights = _interpolation_matrix(_log_centers(self.energy), np.log([energy]))[0]
-        return self._at_offset(self.area @ weights, offset)
+        return self._at_offset(self._area @ weights, offset)
 
     def integral(self, band, index, offset):
         """Integral of A(E, offset) (E / e_ref)^-index dE, e_ref the log centre of the band.
@@ -149,7 +155,7 @@ class EffectiveArea2D:
         weights[:-1] += total - upper
         weights[1:] += upper
         at_nodes = _interpolation_matrix(centers, u + np.log(e_ref))
-        return self._at_offset(e_ref * (self.area @ (weights @ at_nodes)), offset)
+        return self._at_offset(e_ref * (self._area @ (weights @ at_nodes)), offset)
 
 
 def _first_moment(slope, low, high):
@@ -205,7 +211,10 @@ class _Background:
 
     def _require_rate(self):
         if not np.all(np.isfinite(self.rate)) or np.any(self.rate < 0):
-            raise IRFError(f"{self.where}: the background rate is negative or not finite")
+            raise InputError(
+                f"{self.where}: the background rate has negative values, or values that"
+                " are not finite"
+            )
 
     @cached_property
     def _log_rate(self):
@@ -244,7 +253,7 @@ class Background2D(_Background):
         self._require_rate()
 
     def require(self, band, offset_max):
-        """Raise `IRFError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
@@ -285,13 +294,13 @@ class Background3D(_Background):
     def __post_init__(self):
         self._require_rate()
         if self.alignment not in FOV_ALIGNMENTS:
-            raise IRFError(
+            raise InputError(
                 f"{self.where}: FOVALIGN = {self.alignment} is not known; it must be one"
                 f" of {', '.join(FOV_ALIGNMENTS)}"
             )
 
     def require(self, band, offset_max):
-        """Raise `IRFError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         edges = (*self.lon, *self.lat)
         _require_offset(min(-edges[0][0], edges[1][-1], -edges[2][0], edges[3][-1]),

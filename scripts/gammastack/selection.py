@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gammastack.datastore import DataStoreError, listing
+from gammastack.errors import InputError
+from gammastack.datastore import listing
 from gammastack.geometry import separation, unit_vectors
 
 
@@ -30,7 +31,7 @@ def select_observations(store, conditions, center=None):
 
     Raises
     ------
-    gammastack.datastore.DataStoreError
+    gammastack.errors.InputError
         If a condition names what the index does not have, or nothing is left.
     """
     table = store.observations
@@ -49,7 +50,7 @@ def select_observations(store, conditions, center=None):
     obs_ids = [int(obs_id) for obs_id in table.index[keep]]
     if not obs_ids:
         what = ", ".join(f"{key}: {value}" for key, value in conditions.items())
-        raise DataStoreError(
+        raise InputError(
             f"observations: none of the {len(table)} runs in '{store.folder}' meets the"
             f" conditions ({what or 'the index is empty'})"
         )
@@ -59,7 +60,7 @@ def select_observations(store, conditions, center=None):
 def _among(table, obs_ids, key):
     unknown = [obs_id for obs_id in obs_ids if obs_id not in table.index]
     if unknown:
-        raise DataStoreError(
+        raise InputError(
             f"observations: {key}: OBS_ID {listing(unknown)} not in the observation index;"
             " correct the number, or take it out of the list"
         )
@@ -68,10 +69,10 @@ def _among(table, obs_ids, key):
 
 def _read_obs_ids(path):
     if not Path(path).is_file():
-        raise DataStoreError(f"observations: table: no such file '{path}'")
+        raise InputError(f"observations: table: no such file '{path}'")
     table = pd.read_csv(path, comment="#", skipinitialspace=True)
     if "OBS_ID" not in table or not pd.api.types.is_integer_dtype(table["OBS_ID"]):
-        raise DataStoreError(
+        raise InputError(
             f"observations: table: '{path}' needs a column OBS_ID of whole numbers"
             f" (it has {', '.join(map(str, table.columns))})"
         )
@@ -82,10 +83,10 @@ def _query(table, query):
     try:
         keep = table.eval(query, engine="python")
     except Exception as error:
-        raise DataStoreError(
+        raise InputError(
             f"observations: query: '{query}' fails ({error}). It may use the columns"
             f" {', '.join(table.columns)}"
         ) from error
     if not (isinstance(keep, pd.Series) and keep.dtype == bool):
-        raise DataStoreError(f"observations: query: '{query}' is no condition")
+        raise InputError(f"observations: query: '{query}' is no condition")
     return keep

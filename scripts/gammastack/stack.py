@@ -4,11 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
-
-
-class StackError(ValueError):
-    """A stack that would be empty."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
 
     Raises
     ------
-    StackError
+    InputError
         If no run can be used.
     """
     stack, records = Stack(geometry), []
@@ -155,7 +152,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
         )
     if not stack.n_obs:
         reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
-        raise StackError(
+        raise InputError(
             f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
             f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
             " offset_band, observations and ncounts_min."

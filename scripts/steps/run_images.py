@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gammastack.datastore import HDULocation
-from gammastack.dl3 import index_disagreements, read_observation
+from gammastack.dl3 import oddities, read_observation
 from gammastack.exposure import exposure_unit
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
@@ -34,7 +34,7 @@ def run(inputs, outputs, params):
         ("DEC_PNT", pointing.dec, "[deg] ICRS"),
         ("FILENAME", Path(hdus["events"].path).name, "file of the events"),
     ]
-    if notes := index_disagreements(observation, params["index"]):
+    if notes := oddities(observation, params["index"]):
         cards.append(("NOTE", "; ".join(notes)))
     write_run_images(
         outputs,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from gammastack.config import ConfigError, read_config
-from gammastack.datastore import HDU_CLASSES, DataStore, DataStoreError
+from gammastack.errors import InputError
+from gammastack.config import read_config
+from gammastack.datastore import HDU_CLASSES, DataStore
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
 from gammastack.simulate import simulated_obs_ids
@@ -15,7 +16,7 @@ from pool import Pool, code_files
 
 try:
     settings = read_config(config)
-except ConfigError as error:
+except InputError as error:
     raise WorkflowError(f"Configuration: {error}") from None
 
 
@@ -31,12 +32,17 @@ wildcard_constraints:
 
 
 pool = Pool(workflow.cores)
+refusals = []
 
 
 def step(name, input, output, params):
     """Run `steps.<name>` in the process pool."""
     arguments = (dict(part.items()) for part in (input, output, params))
-    return pool.run(f"steps.{name}", *arguments)
+    try:
+        return pool.run(f"steps.{name}", *arguments)
+    except InputError as error:
+        refusals.append(str(error))
+        raise
 
 
 def code(name):
@@ -84,7 +90,7 @@ def refuse_clearly(function, *arguments):
     """Call a function; what the user got wrong ends in a message, not in a traceback."""
     try:
         return function(*arguments)
-    except DataStoreError as error:
+    except InputError as error:
         raise WorkflowError(str(error)) from None
 
 

@@ -23,3 +23,9 @@ onsuccess:
     summary = Path(settings.results) / "summary.csv"
     if summary.is_file():
         print(format_summary(summary))
+
+
+onerror:
+    # The last lines on the screen say what to do
+    for refusal in sorted(refusals):
+        print(f"ERROR: {refusal}")
