@@ -10,6 +10,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/stack.smk"

@@ -7,7 +7,6 @@ from astropy.utils import iers
 
 from gammastack.errors import InputError
 
-
 # The field of view may turn this much, in deg, between two evaluations of the model
 ROTATION_STEP = 1.0
 
@@ -95,12 +94,14 @@ def zenith_angles(observation):
 
     def angles_at(fractions):
         times = observation.start + fractions * (observation.stop - observation.start)
-        # No download of Earth orientation data: it would move the axis by < 0.01 deg
-        with iers.conf.set_temp("auto_download", False):
-            with iers.conf.set_temp("iers_degraded_accuracy", "warn"):
-                frame = AltAz(obstime=times, location=site)
-                zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
-                return center.position_angle(zenith.icrs).deg
+        frame = AltAz(obstime=times, location=site)
+        zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
+        # No download of Earth orientation data: it would turn the axes by < 0.01 deg
+        with (
+            iers.conf.set_temp("auto_download", False),
+            iers.conf.set_temp("iers_degraded_accuracy", "warn"),
+        ):
+            return center.position_angle(zenith.icrs).deg
 
     coarse = np.unwrap(angles_at(np.linspace(0, 1, 17)), period=360)
     n = 1 + int(np.ceil(np.abs(np.diff(coarse)).sum() / ROTATION_STEP))

@@ -162,7 +162,9 @@ def _position(value, key):
     )
     if abs(lat) > 90:
         raise InputError(f"{key}: the latitude {lat} is not between -90 and 90")
-    return (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
+    return (
+        (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
+    )
 
 
 def _field(name, settings):
@@ -275,7 +277,9 @@ def _radii(radius, key):
 
 def _simulation(settings):
     properties = schema()["$defs"]["simulation"]["properties"]
-    defaults = {key: rule["default"] for key, rule in properties.items() if "default" in rule}
+    defaults = {
+        key: rule["default"] for key, rule in properties.items() if "default" in rule
+    }
     settings = {**defaults, **settings}
     return {
         **settings,
@@ -286,7 +290,9 @@ def _simulation(settings):
                 "center": _position(source["center"], "simulation: sources: center"),
                 "flux": source["flux"],
                 "index": source.get("index", 2.3),
-                "sigma": _quantity(source.get("sigma", "0 deg"), "deg", "simulation: sigma"),
+                "sigma": _quantity(
+                    source.get("sigma", "0 deg"), "deg", "simulation: sigma"
+                ),
             }
             for source in settings["sources"]
         ],

@@ -116,7 +116,14 @@ class DataStore:
     @cached_property
     def _hdus(self):
         """By OBS_ID and type: the listed classes and their HDUs."""
-        columns = ["OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
+        columns = [
+            "OBS_ID",
+            "HDU_TYPE",
+            "HDU_CLASS",
+            "FILE_DIR",
+            "FILE_NAME",
+            "HDU_NAME",
+        ]
         header, table = self._read_index(HDU_INDEX, columns)
         base = header.get("BASE_DIR", "") or self.folder
         hdus = {}

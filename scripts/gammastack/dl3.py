@@ -235,7 +235,9 @@ class _Table:
             self.fail(f"no column {name} (it has {', '.join(self.columns.names)})")
         text = self.columns[name].unit or default_unit
         if text is None:
-            self.fail(f"column {name} has no unit (TUNIT); {unit} or the like is needed")
+            self.fail(
+                f"column {name} has no unit (TUNIT); {unit} or the like is needed"
+            )
         try:
             factor = u.Unit(text).to(unit)
         except (ValueError, TypeError):
@@ -270,9 +272,15 @@ class _Table:
         """Zero of the times in this HDU."""
         scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
         try:
-            return Time(
-                self.number("MJDREFI"), self.number("MJDREFF"), format="mjd", scale=scale
-            ) + self.header.get("TIMEZERO", 0.0) * u.s
+            return (
+                Time(
+                    self.number("MJDREFI"),
+                    self.number("MJDREFF"),
+                    format="mjd",
+                    scale=scale,
+                )
+                + self.header.get("TIMEZERO", 0.0) * u.s
+            )
         except ValueError as error:
             self.fail(f"no usable time reference ({error})")
 

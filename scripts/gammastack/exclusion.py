@@ -61,11 +61,8 @@ def is_file(item):
 
 def _inside_regions(geometry, vectors, text):
     try:
-        if is_file(text):
-            text_of_file = Path(text).read_text(encoding="utf-8")
-        else:
-            text_of_file = text
-        regions = Regions.parse(text_of_file, format="ds9")
+        lines = Path(text).read_text(encoding="utf-8") if is_file(text) else text
+        regions = Regions.parse(lines, format="ds9")
     except Exception as error:
         raise InputError(
             f"exclusion_mask: '{text}' is not a readable DS9 region ({error})"
@@ -95,7 +92,9 @@ def _inside_regions(geometry, vectors, text):
 def _mask_from_file(geometry, vectors, path):
     try:
         with fits.open(path) as hdus:
-            hdu = next(hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image)
+            hdu = next(
+                hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image
+            )
             data, other = hdu.data, ImageGeometry.from_header(hdu.header)
     except (OSError, StopIteration, InputError) as error:
         raise InputError(

@@ -29,7 +29,9 @@ def exposure_image(aeff, livetime, view, band, spectral_index, for_integral_flux
         In m2 s TeV, or m2 s for the integral flux; zero in pixels not selected.
     """
     aeff.require(band, view.offset_max)
-    exposure = livetime * aeff.integral(band, spectral_index, view.offset[view.selected])
+    exposure = livetime * aeff.integral(
+        band, spectral_index, view.offset[view.selected]
+    )
     if for_integral_flux:
         e_ref = (band[0] * band[1]) ** 0.5
         exposure = exposure / power_law_integral(band, spectral_index, e_ref)

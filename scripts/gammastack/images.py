@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammastack.errors import InputError
 from gammastack.background import background_image
 from gammastack.counts import counts_image, select_events
 from gammastack.exposure import exposure_image

@@ -260,7 +260,9 @@ class Background2D(_Background):
     def band_rate(self, band, lon, lat):
         """Rate in s-1 sr-1 in a band (TeV) at field-of-view positions (n,) in deg."""
         u, table = self._band_table(band)
-        offset = np.degrees(np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat))))
+        offset = np.degrees(
+            np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
+        )
         lower, weight = _line(_centers(self.offset), offset)
         weight = weight[:, None]
         return _integrate_log_log(
@@ -303,8 +305,11 @@ class Background3D(_Background):
         """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         edges = (*self.lon, *self.lat)
-        _require_offset(min(-edges[0][0], edges[1][-1], -edges[2][0], edges[3][-1]),
-                        offset_max, self.where)
+        _require_offset(
+            min(-edges[0][0], edges[1][-1], -edges[2][0], edges[3][-1]),
+            offset_max,
+            self.where,
+        )
 
     def band_rate(self, band, lon, lat):
         """Rate in s-1 sr-1 in a band (TeV) at field-of-view positions (n,) in deg."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gammastack.errors import InputError
 from gammastack.datastore import listing
+from gammastack.errors import InputError
 from gammastack.geometry import separation, unit_vectors
 
 

@@ -258,7 +258,10 @@ def responses(model):
         "SIGMA_3": 0 * flat * u.deg,
     }
     psf = _response("PSF", {**axes, **gauss}, ("RPSF", full, "PSF_3GAUSS"))
-    energy, fov = np.geomspace(*ENERGY_RANGE, 31), np.linspace(-1, 1, 61) * FOV_HALF_WIDTH
+    energy, fov = (
+        np.geomspace(*ENERGY_RANGE, 31),
+        np.linspace(-1, 1, 61) * FOV_HALF_WIDTH,
+    )
     x = _centers(fov)
     rate = model.rate(_centers(energy, log=True), x[:, None], x[:, None, None])
     bkg = _response(
@@ -304,7 +307,9 @@ def observation_hdus(run, model, sources, seed):
     events = fits.BinTableHDU(simulate_events(run, model, sources, seed), name="EVENTS")
     events.header.update(observation_header(run))
     start, stop = run.gti()
-    gti = fits.BinTableHDU(Table({"START": start * u.s, "STOP": stop * u.s}), name="GTI")
+    gti = fits.BinTableHDU(
+        Table({"START": start * u.s, "STOP": stop * u.s}), name="GTI"
+    )
     gti.header.update({**GADF, **TIME, "HDUCLAS1": "GTI"})
     return [fits.PrimaryHDU(), events, gti, *responses(model)]
 

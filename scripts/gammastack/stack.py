@@ -33,6 +33,9 @@ class BkgNorm:
         return bool(np.isfinite(self.scale) and self.scale > 0)
 
 
+NO_NORM = BkgNorm(np.nan, np.nan, 0, np.nan)
+
+
 def fit_bkg_norm(counts, bkg, mask):
     """Scale the background model of a run to its counts outside the exclusions.
 
@@ -160,9 +163,6 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
     return stack, records
 
 
-NO_NORM = BkgNorm(np.nan, np.nan, 0, np.nan)
-
-
 def _judge(geometry, run, mask, ncounts_min, bkg_norm):
     """Norm, status and reason of a run."""
     if run.n_pixels == 0:
@@ -183,3 +183,19 @@ def _judge(geometry, run, mask, ncounts_min, bkg_norm):
         )
         return norm, "failed", reason
     return norm, "used", ""
+
+
+def bkg_norm_table(runs):
+    """Norms of the used runs.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Of the records of `stack_runs`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    columns = ["OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"]
+    return runs.loc[runs["status"] == "used", columns].reset_index(drop=True)

@@ -2,15 +2,12 @@
 
 import pandas as pd
 from astropy.table import Table
-
 from gammastack.products import Provenance, read_image, table_hdu, write_hdus
-
-COLUMNS = ["OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"]
+from gammastack.stack import bkg_norm_table
 
 
 def run(inputs, outputs, params):
-    runs = pd.read_csv(inputs["runs"])
-    table = runs.loc[runs["status"] == "used", COLUMNS]
+    table = bkg_norm_table(pd.read_csv(inputs["runs"]))
     table.to_csv(outputs["csv"], index=False)
     _, _, header = read_image(inputs["bkg"])
     columns = Table.from_pandas(table)

@@ -1,7 +1,6 @@
 """Draw the exclusion mask of a field."""
 
 import numpy as np
-
 from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry
 from gammastack.products import Provenance, image_hdu, write_hdus
@@ -12,6 +11,8 @@ def run(inputs, outputs, params):
     mask, notes = exclusion_mask(geometry, params["exclusion_mask"])
     config = {"image": params["image"], "exclusion_mask": params["exclusion_mask"]}
     cards = (("NOTE", "; ".join(notes)),) if notes else ()
-    hdu = image_hdu(mask.astype(np.uint8), geometry, "", Provenance(config, cards=cards))
+    hdu = image_hdu(
+        mask.astype(np.uint8), geometry, "", Provenance(config, cards=cards)
+    )
     write_hdus(outputs["mask"], [hdu])
     return notes

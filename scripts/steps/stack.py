@@ -3,7 +3,6 @@
 import json
 
 import pandas as pd
-
 from gammastack.exposure import exposure_unit
 from gammastack.geometry import ImageGeometry
 from gammastack.products import Provenance, image_hdu, read_image, write_hdus
@@ -13,7 +12,11 @@ from gammastack.stack import stack_runs
 
 def run(inputs, outputs, params):
     geometry = ImageGeometry.create(**params["image"])
-    config = {key: value for key, value in params.items() if key not in ("band", "energy_band")}
+    config = {
+        key: value
+        for key, value in params.items()
+        if key not in ("band", "energy_band")
+    }
     mask = None
     if "mask" in inputs:
         mask, _, header = read_image(inputs["mask"])
@@ -39,7 +42,11 @@ def run(inputs, outputs, params):
     )
     total = ("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image")
     provenance = Provenance.of(stack, config, params["energy_band"], (total,))
-    units = {"counts": "", "bkg": "", "exposure": exposure_unit(params["for_integral_flux"])}
+    units = {
+        "counts": "",
+        "bkg": "",
+        "exposure": exposure_unit(params["for_integral_flux"]),
+    }
     for kind in kinds:
         hdu = image_hdu(getattr(stack, kind), geometry, units[kind], provenance)
         write_hdus(outputs[kind], [hdu])

@@ -1,13 +1,6 @@
 # Simulated DL3 observations in place of a datastore, see the key `simulation`.
 
 
-def simulated_files(wildcards):
-    return expand(
-        "<results>/simulated-dl3/run_{obs_id}.fits",
-        obs_id=simulated_obs_ids(settings.simulation["n_runs"]),
-    )
-
-
 rule simulate_run:
     input:
         code=code("simulate_run"),

@@ -1,23 +1,6 @@
 # From the images of the runs to the images of the field.
 
 
-def run_files(kind):
-    """The images of one kind of all selected runs of the field, in the order of OBS_ID."""
-
-    def files(wildcards):
-        return [
-            f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
-            for obs_id in selected_runs(wildcards.field)
-        ]
-
-    return files
-
-
-def exclusion_files(wildcards):
-    """Region and mask files among the exclusions."""
-    return [item for item in field_of(wildcards).exclusion_mask if is_file(item)]
-
-
 rule exclusion_mask:
     input:
         files=exclusion_files,

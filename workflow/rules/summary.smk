@@ -1,13 +1,6 @@
 # A short table of all fields and bands, shown at the end.
 
 
-def fields_and_bands():
-    for name, field in settings.fields.items():
-        for band in field.energy_bands:
-            image = "significance" if field.make_background_image else "counts"
-            yield f"{settings.results}/{name}/{band}", image
-
-
 rule summary:
     input:
         images=[f"{folder}/{image}.fits" for folder, image in fields_and_bands()],

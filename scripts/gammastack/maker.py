@@ -1,0 +1,200 @@
+"""Stacked images in Python, with the functions of the pipeline but without Snakemake."""
+
+import numpy as np
+import pandas as pd
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+
+from gammastack.datastore import DataStore
+from gammastack.dl3 import read_observation
+from gammastack.errors import InputError
+from gammastack.exclusion import exclusion_mask as draw_exclusion_mask
+from gammastack.exposure import exposure_unit
+from gammastack.geometry import ImageGeometry
+from gammastack.images import run_images
+from gammastack.products import Provenance, image_hdu
+from gammastack.significance import significance_image
+from gammastack.stack import bkg_norm_table, stack_runs
+
+
+class StackedObsImageMaker:
+    """Stacked images of many observations.
+
+    Takes the place of the class of this name in gammapy 0.6.
+
+    Parameters
+    ----------
+    empty_image : ImageGeometry, FITS image HDU, FITS header or file name
+        Reference image.
+    energy_band : astropy.units.Quantity, shape (2,)
+    offset_band : astropy.units.Quantity, shape (2,)
+        Smallest (included) and largest angle to the pointing.
+    data_store : gammastack.datastore.DataStore or path
+    obs_table : table with a column OBS_ID, or a sequence of int
+    exclusion_mask : ndarray (1 = use), FITS image HDU, or list, optional
+        An array or HDU must be on the grid of `empty_image`; a list is one of
+        `gammastack.exclusion.exclusion_mask`. Without it all pixels are used.
+    ncounts_min : int
+        A run needs more selected events than this.
+    save_bkg_scale : bool
+        Keep `table_bkg_norm`.
+
+    Attributes
+    ----------
+    images : dict of str to astropy.io.fits.PrimaryHDU
+        ``exclusion``, ``counts``, ``bkg``, ``exposure``, ``significance``, ``excess``; the
+        HDUs that the pipeline writes.
+    table_bkg_norm : astropy.table.Table
+        OBS_ID, bkg_scale and more, one row per used run.
+    table_runs : astropy.table.Table
+        What became of each run.
+    """
+
+    def __init__(
+        self,
+        empty_image,
+        energy_band,
+        offset_band,
+        data_store,
+        obs_table,
+        exclusion_mask=None,
+        ncounts_min=0,
+        save_bkg_scale=True,
+    ):
+        self.geometry = _geometry(empty_image)
+        self.energy_band = tuple(u.Quantity(energy_band).to_value("TeV").tolist())
+        self.offset_band = tuple(u.Quantity(offset_band).to_value("deg").tolist())
+        is_store = isinstance(data_store, DataStore)
+        self.data_store = data_store if is_store else DataStore.from_dir(data_store)
+        self.obs_ids = _obs_ids(obs_table)
+        self.ncounts_min = ncounts_min
+        self.save_bkg_scale = save_bkg_scale
+        self.images = {}
+        self.table_bkg_norm = self.table_runs = None
+        self._mask = _mask(exclusion_mask, self.geometry)
+        if self._mask is not None:
+            self._keep("exclusion", self._mask.astype(np.uint8), Provenance({}))
+
+    def make_images(
+        self,
+        make_background_image=False,
+        bkg_norm=True,
+        spectral_index=2.3,
+        for_integral_flux=False,
+        radius=10,
+    ):
+        """Make all images: only counts, if `make_background_image` is false.
+
+        Parameters
+        ----------
+        make_background_image : bool
+        bkg_norm : bool
+            Scale the background of each run to its counts outside the exclusions.
+        spectral_index, for_integral_flux
+            See `gammastack.exposure.exposure_image`.
+        radius : float or astropy.units.Quantity
+            Correlation radius in pixels, or an angle.
+        """
+        spectrum = {
+            "spectral_index": spectral_index,
+            "for_integral_flux": for_integral_flux,
+        }
+        stack, records = stack_runs(
+            self.geometry,
+            self._run_images(make_background_image, spectrum),
+            self._mask,
+            self.ncounts_min,
+            bkg_norm,
+        )
+        config = {"offset_band": self.offset_band, "bkg_norm": bkg_norm, **spectrum}
+        provenance = Provenance.of(stack, config, self.energy_band)
+        runs = pd.DataFrame(records)
+        self.table_runs = Table.from_pandas(runs)
+        self._keep("counts", stack.counts, provenance)
+        if not make_background_image:
+            return
+        self._keep("bkg", stack.bkg, provenance)
+        unit = exposure_unit(for_integral_flux)
+        self._keep("exposure", stack.exposure, provenance, unit)
+        if self.save_bkg_scale:
+            self.table_bkg_norm = Table.from_pandas(bkg_norm_table(runs))
+        self.significance_image(radius)
+        self.excess_image()
+
+    def _run_images(self, make_background_image, spectrum):
+        types = (
+            ("events", "gti", "aeff", "bkg")
+            if make_background_image
+            else ("events", "gti")
+        )
+        for obs_id in self.obs_ids:
+            observation = read_observation(obs_id, self.data_store.hdus(obs_id, types))
+            yield from run_images(
+                observation,
+                self.geometry,
+                [self.energy_band],
+                self.offset_band,
+                **spectrum,
+            )
+
+    def excess_image(self):
+        """Make the excess image from the counts and bkg images."""
+        excess = self.images["counts"].data - self.images["bkg"].data
+        self._keep("excess", excess, self._provenance())
+
+    def significance_image(self, radius):
+        """Make the significance image from the counts and bkg images.
+
+        Parameters
+        ----------
+        radius : float or astropy.units.Quantity
+            Correlation radius in pixels, or an angle.
+        """
+        if isinstance(radius, u.Quantity):
+            radius = self.geometry.in_pixels(radius.to_value("deg"))
+        counts, bkg = self.images["counts"].data, self.images["bkg"].data
+        image = significance_image(counts, bkg, radius)
+        self._keep("significance", image, self._provenance())
+
+    def _provenance(self):
+        return Provenance.from_header(self.images["counts"].header)
+
+    def _keep(self, name, data, provenance, unit=""):
+        self.images[name] = image_hdu(data, self.geometry, unit, provenance)
+
+
+def _geometry(image):
+    if isinstance(image, ImageGeometry):
+        return image
+    if not isinstance(image, fits.Header):
+        image = image.header if hasattr(image, "header") else fits.getheader(image)
+    return ImageGeometry.from_header(image)
+
+
+def _obs_ids(table):
+    obs_ids = table if isinstance(table, (list, tuple)) else table["OBS_ID"]
+    obs_ids = sorted(int(obs_id) for obs_id in obs_ids)
+    if len(set(obs_ids)) < len(obs_ids):
+        raise InputError("obs_table: an OBS_ID occurs more than once")
+    return obs_ids
+
+
+def _mask(mask, geometry):
+    if mask is None:
+        return None
+    if isinstance(mask, list):
+        return draw_exclusion_mask(geometry, mask)[0]
+    if hasattr(mask, "header"):
+        if not geometry.same_grid(ImageGeometry.from_header(mask.header)):
+            raise InputError(
+                "exclusion_mask: it is not on the grid of empty_image; give its file name"
+                " in a list to have it resampled"
+            )
+        mask = mask.data
+    if np.shape(mask) != geometry.shape:
+        raise InputError(
+            f"exclusion_mask: its shape {np.shape(mask)} is not that of empty_image,"
+            f" {geometry.shape}"
+        )
+    return np.asarray(mask) > 0

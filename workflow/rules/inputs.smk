@@ -1,0 +1,126 @@
+# What the rules ask for: inputs and parameters by field.
+
+
+def field_of(wildcards):
+    return settings.fields[wildcards.field]
+
+
+def of_field(key):
+    """A setting of the field as a parameter of its jobs."""
+    return lambda wildcards: getattr(field_of(wildcards), key)
+
+
+def names_of_fields(condition):
+    """Wildcard constraint: the fields that meet a condition."""
+    names = [
+        re.escape(name) for name, field in settings.fields.items() if condition(field)
+    ]
+    return "|".join(names) or "(?!)"
+
+
+with_background = names_of_fields(lambda field: field.make_background_image)
+counts_only = names_of_fields(lambda field: not field.make_background_image)
+
+
+@cache
+def datastore(folder):
+    if settings.simulation:
+        # The store is made by this workflow: wait for it
+        checkpoints.simulate_index.get()
+    return refuse_clearly(DataStore.from_dir, folder)
+
+
+@cache
+def selected_runs(name):
+    field = settings.fields[name]
+    center = field.image["center"]
+    return refuse_clearly(
+        select_observations, datastore(field.datastore), field.observations, center
+    )
+
+
+def refuse_clearly(function, *arguments):
+    """Call a function; what the user got wrong ends in a message, not in a traceback."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def products(wildcards):
+    """What is made of each field by default."""
+    for name, field in settings.fields.items():
+        yield f"{settings.results}/{name}/runs.csv"
+        for band in field.energy_bands:
+            folder = f"{settings.results}/{name}/{band}"
+            yield f"{folder}/counts.fits"
+            if not field.make_background_image:
+                continue
+            for kind in ("bkg", "exposure", "excess"):
+                yield f"{folder}/{kind}.fits"
+            for suffix in field.radii:
+                yield f"{folder}/significance{suffix}.fits"
+            if field.save_bkg_scale:
+                yield f"{folder}/table_bkg_norm.csv"
+                yield f"{folder}/table_bkg_norm.fits"
+
+
+def simulated_files(wildcards):
+    return expand(
+        "<results>/simulated-dl3/run_{obs_id}.fits",
+        obs_id=simulated_obs_ids(settings.simulation["n_runs"]),
+    )
+
+
+def dl3_hdus(wildcards):
+    """Locations of the HDUs of a run that its images are made of."""
+    field = field_of(wildcards)
+    kinds = tuple(HDU_CLASSES) if field.make_background_image else ("events", "gti")
+    return refuse_clearly(datastore(field.datastore).hdus, int(wildcards.obs_id), kinds)
+
+
+def dl3_files(wildcards):
+    """The distinct files of a run."""
+    return list(dict.fromkeys(hdu.path for hdu in dl3_hdus(wildcards).values()))
+
+
+def hdus_in_files(wildcards):
+    """For each HDU the number of its file in `dl3_files`, its name and its class."""
+    files = dl3_files(wildcards)
+    return {
+        kind: (files.index(hdu.path), hdu.hdu_name, hdu.hdu_class)
+        for kind, hdu in dl3_hdus(wildcards).items()
+    }
+
+
+def index_row(wildcards):
+    """What the observation index says of a run, to compare with its header."""
+    row = datastore(field_of(wildcards).datastore).observations.loc[
+        int(wildcards.obs_id)
+    ]
+    keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
+    return {key: float(row[key]) for key in keys if key in row}
+
+
+def run_files(kind):
+    """The images of one kind of all selected runs of the field, in the order of OBS_ID."""
+
+    def files(wildcards):
+        return [
+            f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
+            for obs_id in selected_runs(wildcards.field)
+        ]
+
+    return files
+
+
+def exclusion_files(wildcards):
+    """Region and mask files among the exclusions."""
+    return [item for item in field_of(wildcards).exclusion_mask if is_file(item)]
+
+
+def fields_and_bands():
+    for name, field in settings.fields.items():
+        for band in field.energy_bands:
+            image = "significance" if field.make_background_image else "counts"
+            yield f"{settings.results}/{name}/{band}", image
