@@ -104,7 +104,8 @@ def zenith_angles(observation):
             return center.position_angle(zenith.icrs).deg
 
     coarse = np.unwrap(angles_at(np.linspace(0, 1, 17)), period=360)
-    n = 1 + int(np.ceil(np.abs(np.diff(coarse)).sum() / ROTATION_STEP))
+    fastest = np.abs(np.diff(coarse)).max() * (len(coarse) - 1)
+    n = 1 + int(fastest / ROTATION_STEP)
     weights = np.full(n + 1, 1 / n)
     weights[[0, -1]] /= 2
     return angles_at(np.linspace(0, 1, n + 1)), weights

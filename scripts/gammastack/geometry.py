@@ -191,7 +191,7 @@ class ImageGeometry:
             If the header has no celestial WCS or no image size.
         """
         shape = header.get("NAXIS2", 0), header.get("NAXIS1", 0)
-        wcs = WCS(header, fix=False).celestial
+        wcs = WCS(header.copy(strip=True), fix=False).celestial
         if wcs.naxis != 2 or not wcs.has_celestial:
             raise InputError("the header holds no celestial WCS of two axes")
         return cls(wcs, shape)

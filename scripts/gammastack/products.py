@@ -118,12 +118,17 @@ def write_hdus(path, hdus):
     """Write HDUs with checksums; a first HDU that is no primary one gets an empty one."""
     if not isinstance(hdus[0], fits.PrimaryHDU):
         hdus = [fits.PrimaryHDU(), *hdus]
+    hdus = fits.HDUList(hdus)
+    hdus.update_extend()
+    for hdu in hdus:
+        # The comment that astropy writes by default holds the time
+        hdu.add_checksum(when="checksum of the HDU")
     with ExitStack() as stack:
         file = stack.enter_context(open(path, "wb"))
         if str(path).endswith(".gz"):
             # The gzip header must not hold the time of writing
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
-        fits.HDUList(hdus).writeto(file, checksum=True)
+        hdus.writeto(file)
 
 
 def read_image(path, name=0):

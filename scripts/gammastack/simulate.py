@@ -222,7 +222,7 @@ def responses(model):
 
     Arrays are in the axis order that GADF recommends, the energy the fastest.
     """
-    offset = np.array([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4.5])
+    offset = np.arange(0, 4.6, 0.1)
     energy = np.geomspace(0.1, 200, 67)
     e, t = _centers(energy, log=True), _centers(offset)
     area = effective_area(e, t[:, None])
@@ -236,13 +236,13 @@ def responses(model):
     migra = np.linspace(0.2, 1.8, 81)
     pdf = np.exp(-0.5 * ((_centers(migra) - 1) / ENERGY_RESOLUTION) ** 2)
     pdf /= np.sum(pdf * np.diff(migra))
-    matrix = np.broadcast_to(pdf[:, None], (len(t), len(pdf), len(e)))
+    matrix = np.broadcast_to(pdf[:, None], (1, len(pdf), len(e)))
     edisp = _response(
         "EDISP",
         {
             **_axis("ENERG", energy, u.TeV),
             **_axis("MIGRA", migra, u.one),
-            **_axis("THETA", offset, u.deg),
+            **_axis("THETA", offset[[0, -1]], u.deg),
             "MATRIX": matrix[None].astype(np.float32),
         },
         ("EDISP", full, "EDISP_2D"),

@@ -1,0 +1,261 @@
+"""Counts, background and exposure of simulated runs against their truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.time import Time
+from gammastack.background import _turned, background_image, zenith_angles
+from gammastack.counts import counts_image, select_events
+from gammastack.dl3 import (
+    EventList,
+    GoodTimeIntervals,
+    Observation,
+    Pointing,
+    read_observation,
+)
+from gammastack.errors import InputError
+from gammastack.exposure import exposure_image
+from gammastack.geometry import ImageGeometry, field_of_view, lonlat
+from gammastack.images import run_images
+from gammastack.irf import Background3D
+from gammastack.simulate import DEADC, ONTIME, effective_area
+from gammastack.spectrum import power_law_integral
+from numpy.testing import assert_allclose
+
+GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (6, 6), 0.05)
+BAND = 1.0, 10.0
+GTI = GoodTimeIntervals(np.array([0.0, 20.0]), np.array([10.0, 30.0]))
+POINTING = Pointing(83.63, 22.01)
+
+
+def events(**columns):
+    n = max(np.size(values) for values in columns.values())
+    defaults = {"time": 5.0, "ra": 83.63, "dec": 22.01, "energy": 2.0}
+    return EventList(
+        **{
+            name: np.broadcast_to(np.asarray(columns.get(name, value), float), n).copy()
+            for name, value in defaults.items()
+        }
+    )
+
+
+@pytest.fixture
+def run(simulated_store):
+    store, runs, model = simulated_store
+    observation = read_observation(runs[0].obs_id, store.hdus(runs[0].obs_id))
+    return observation, runs[0], model
+
+
+def test_gti_edges_belong_to_the_interval():
+    time = np.array([-0.1, 0, 10, 10.1, 19.9, 20, 30, 30.1])
+    expected = [False, True, True, False, False, True, True, False]
+    assert GTI.contains(time).tolist() == expected
+
+
+def test_overlapping_intervals_in_any_order():
+    gti = GoodTimeIntervals(np.array([20.0, 0.0, 2.0]), np.array([30.0, 12.0, 4.0]))
+    assert gti.contains(np.array([3, 11, 13, 25])).tolist() == [True, True, False, True]
+
+
+def test_event_selection_includes_lower_edges_only():
+    energy = events(energy=[0.999, 1.0, 9.999, 10.0])
+    selected = select_events(energy, GTI, POINTING, BAND, (0, 2))
+    assert selected.tolist() == [False, True, True, False]
+    offset = events(dec=22.01 + np.array([0.49, 0.51, 1.99, 2.01]))
+    selected = select_events(offset, GTI, POINTING, BAND, (0.5, 2))
+    assert selected.tolist() == [False, True, True, False]
+    time = events(time=[5, 15, 25])
+    assert select_events(time, GTI, POINTING, BAND, (0, 2)).tolist() == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_counts_fall_with_their_pixel():
+    """An event inside the offset band whose pixel centre is outside it is not counted."""
+    view = field_of_view(GEOMETRY, 83.63, 22.01, (0, 2))
+    rim = np.argwhere(~view.selected & (view.offset < 2.02))[0]
+    vector = view.geometry._vectors(rim[1] + 0.0, rim[0] + 0.0)
+    ra, dec = lonlat(vector)
+    assert counts_image(events(ra=ra, dec=dec), GTI, view, BAND).sum() == 0
+    center = events(ra=[83.63, 83.63, 12.0], dec=[22.01, 22.01, -60.0])
+    counts = counts_image(center, GTI, view, BAND)
+    assert counts.sum() == 2 and counts.max() == 2
+
+
+def test_expected_background_is_the_model(run):
+    """Against the closed formula of the simulation: power law times Gaussian."""
+    observation, _, model = run
+    pointing = observation.pointing
+    view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
+    image = background_image(observation.bkg, observation, view, BAND)
+    shape = model.rate(1.0, -view.lon, view.lat)
+    integral = power_law_integral(BAND, model.index, 1.0)
+    expected = shape * integral * ONTIME * view.solid_angle
+    # The file has nodes every 0.1 deg: a Gaussian between them is off by 0.1^2 / (8 w^2)
+    assert_allclose(
+        image[view.selected], expected, rtol=2 * 0.1**2 / (8 * 1.7**2) + 1e-6
+    )
+
+
+def test_counts_follow_the_true_norm(simulated_store):
+    """Counts / model over all runs is the simulated norm within its Poisson error."""
+    store, runs, _ = simulated_store
+    pulls = []
+    for truth in runs:
+        observation = read_observation(truth.obs_id, store.hdus(truth.obs_id))
+        (images,) = run_images(observation, GEOMETRY, [(0.5, 50.0)], (0, 2.5))
+        n, mu = images.counts.sum(), images.bkg.sum()
+        pulls.append((n / mu - truth.norm) / (np.sqrt(n) / mu))
+    assert np.abs(pulls).max() < 3.5
+    assert_allclose(np.mean(pulls), 0, atol=3.5 / np.sqrt(len(pulls)))
+
+
+def test_background_gradient_points_north(run):
+    observation, _, _ = run
+    (images,) = run_images(observation, GEOMETRY, [(0.5, 50.0)], (0, 2))
+    pointing = observation.pointing
+    view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
+    north = np.zeros(view.geometry.shape, dtype=bool)
+    north[view.selected] = view.lat > 0
+    south = view.selected & ~north
+    ratio = images.bkg[north].sum() / images.bkg[south].sum()
+    assert ratio > 1.15
+    counts = images.counts[north].sum(), images.counts[south].sum()
+    error = ratio * np.sqrt(1 / counts[0] + 1 / counts[1])
+    assert_allclose(counts[0] / counts[1], ratio, atol=3.5 * error)
+
+
+@pytest.mark.parametrize("index", [1.0, 2.3])
+def test_exposure_is_livetime_times_area(run, index):
+    observation, _, _ = run
+    pointing = observation.pointing
+    view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
+    args = observation.aeff, observation.livetime, view, BAND, index
+    integral, differential = (exposure_image(*args, flag) for flag in (True, False))
+    e_ref = np.sqrt(10.0)
+    spectrum = power_law_integral(BAND, index, e_ref)
+    assert_allclose(differential, integral * spectrum)
+    energy = np.geomspace(*BAND, 20001)
+    middle = np.sqrt(energy[:-1] * energy[1:])
+    weight = np.diff(energy) * (middle / e_ref) ** -index
+    offset = view.offset[view.selected]
+    nearest = np.argmin(offset)
+    area = np.sum(weight * effective_area(middle, offset[nearest])) / spectrum
+    assert_allclose(integral[view.selected][nearest], ONTIME * DEADC * area, rtol=2e-3)
+
+
+def test_several_bands_in_one_pass_add_up(run):
+    observation, _, _ = run
+    bands = [(1.0, 3.0), (3.0, 10.0), BAND]
+    low, high, both = run_images(observation, GEOMETRY, bands, (0, 2))
+    assert_allclose(low.counts + high.counts, both.counts)
+    assert low.n_events + high.n_events == both.n_events
+    assert_allclose(low.bkg + high.bkg, both.bkg, rtol=1e-12)
+
+
+def test_run_far_away_has_no_pixels(run):
+    observation, _, _ = run
+    far = replace(observation, pointing=Pointing(83.63, -40.0))
+    (images,) = run_images(far, GEOMETRY, [BAND], (0, 2))
+    assert images.n_pixels == 0 and images.counts.size == 0
+
+
+def test_turned_coordinates_as_in_hess():
+    """Values cross-checked with the H.E.S.S. software, published in the tests of gammapy.
+
+    With the latitude axis towards the zenith the longitude grows against the azimuth.
+    """
+    az, alt = np.array([51.320575, 50.899125]), np.array([49.505451, 50.030165])
+    az_pnt, alt_pnt = np.array([52.42056255, 52.24706061]), [51.11908203, 51.23454751]
+    for i in range(2):
+        # A right-handed copy of the horizontal system: longitude = -azimuth
+        sky = SkyCoord(-az[i], alt[i], unit="deg")
+        pnt = SkyCoord(-az_pnt[i], alt_pnt[i], unit="deg")
+        offset = sky.transform_to(pnt.skyoffset_frame())
+        lon, lat = _turned(offset.lon.wrap_at("180d").deg, offset.lat.deg, 0.0)
+        assert_allclose(lon, [0.7145614, 0.86603433][i], rtol=1e-5)
+        assert_allclose(lat, [-1.60829115, -1.19643974][i], rtol=1e-5)
+
+
+SITE = -17.89, 28.76, 2200.0
+
+
+def horizon_fixed(observation, site=SITE):
+    """The observation with a background that grows towards the zenith."""
+    fov = np.linspace(-3, 3, 31)
+    x = (fov[:-1] + fov[1:]) / 2
+    axis = fov[:-1], fov[1:]
+    energy = np.array([0.1, 1, 100.0])
+    rate = np.ones((2, 1, 1)) * np.exp(0.3 * x) + 0 * x[:, None]
+    bkg = Background3D((energy[:-1], energy[1:]), axis, axis, rate, alignment="ALTAZ")
+    return replace(
+        observation, bkg=bkg, pointing=replace(observation.pointing, site=site)
+    )
+
+
+def test_altaz_background_follows_the_zenith(run):
+    """Against the altitude of each pixel, from astropy, at the middle of the run."""
+    observation = horizon_fixed(run[0])
+    middle = observation.start + 0.5 * (observation.stop - observation.start)
+    short = GoodTimeIntervals(
+        *(
+            np.array([(middle - observation.time_ref).to_value("s") + edge])
+            for edge in (0, 1)
+        )
+    )
+    observation = replace(observation, gti=short)
+    pointing = observation.pointing
+    view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
+    image = background_image(observation.bkg, observation, view, BAND)
+    lon, lat, height = SITE
+    site = EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
+    frame = AltAz(obstime=middle, location=site)
+    pixels = SkyCoord(*lonlat(view.geometry.pixel_vectors()), unit="deg")
+    center = SkyCoord(pointing.ra, pointing.dec, unit="deg").transform_to(frame)
+    offset = pixels.transform_to(frame).transform_to(center.skyoffset_frame())
+    expected = np.exp(0.3 * offset.lat.deg[view.selected])
+    ratio = image[view.selected] / view.solid_angle / expected
+    assert_allclose(ratio / ratio.mean(), 1, atol=2e-4)
+
+
+def test_zenith_turns_in_steps_below_one_degree(run):
+    observation = horizon_fixed(run[0])
+    angles, weights = zenith_angles(observation)
+    assert np.abs(np.diff(np.unwrap(angles, period=360))).max() <= 1.01
+    assert_allclose(weights.sum(), 1)
+
+
+def test_altaz_background_without_site_is_refused(run):
+    observation = horizon_fixed(run[0], site=None)
+    with pytest.raises(InputError, match="GEOLON"):
+        run_images(observation, GEOMETRY, [BAND], (0, 2))
+
+
+@pytest.mark.parametrize(
+    "alignment, sign",
+    [("RADEC", -1), ("REVERSE_LON_RADEC", 1), ("REVERSED_LON_LAT", 1)],
+)
+def test_longitude_of_the_field_of_view(run, alignment, sign):
+    """GADF: with FOVALIGN = RADEC the longitude grows to the west."""
+    observation = horizon_fixed(run[0])
+    rate = np.swapaxes(observation.bkg.rate, 1, 2)
+    bkg = replace(observation.bkg, rate=rate, alignment=alignment)
+    pointing = observation.pointing
+    view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
+    image = background_image(bkg, observation, view, BAND)
+    profile = image[view.selected] / view.solid_angle
+    assert_allclose(np.polyfit(view.lon, np.log(profile), 1)[0], sign * 0.3, rtol=1e-3)
+
+
+def test_times_of_the_images(run):
+    observation, truth, _ = run
+    (images,) = run_images(observation, GEOMETRY, [BAND], (0, 2))
+    start = Time(59000, format="mjd", scale="tt") + truth.start * u.s
+    assert images.start == start.utc.isot
+    assert_allclose([images.ontime, images.livetime], [ONTIME, ONTIME * DEADC])
+    assert isinstance(observation, Observation)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from gammastack.errors import InputError
+from gammastack.geometry import ImageGeometry
+from gammastack.maker import StackedObsImageMaker
+from gammastack.significance import significance_image
+from numpy.testing import assert_allclose
+
+GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
+BANDS = [1, 10] * u.TeV, [0, 2] * u.deg
+
+
+@pytest.fixture
+def maker(simulated_store):
+    store, runs, _ = simulated_store
+    obs_table = Table({"OBS_ID": [run.obs_id for run in runs]})
+    mask = fits.PrimaryHDU(np.ones(GEOMETRY.shape), GEOMETRY.header())
+    return StackedObsImageMaker(GEOMETRY, *BANDS, store, obs_table, mask)
+
+
+def test_images_and_norms(maker, simulated_store):
+    maker.make_images(make_background_image=True, for_integral_flux=True, radius=5)
+    _, runs, _ = simulated_store
+    images = {name: hdu.data for name, hdu in maker.images.items()}
+    assert set(images) == {
+        "exclusion",
+        "counts",
+        "bkg",
+        "exposure",
+        "significance",
+        "excess",
+    }
+    assert_allclose(images["excess"], images["counts"] - images["bkg"])
+    expected = significance_image(images["counts"], images["bkg"], 5)
+    assert_allclose(images["significance"], expected)
+    assert maker.images["exposure"].header["BUNIT"] == "m2 s"
+    # With the norm of each run fitted to all pixels, the sums agree
+    assert_allclose(images["bkg"].sum(), images["counts"].sum())
+    table = maker.table_bkg_norm
+    assert table["OBS_ID"].tolist() == [run.obs_id for run in runs]
+    pull = (table["bkg_scale"] - [run.norm for run in runs]) / table["bkg_scale_err"]
+    assert np.abs(pull).max() < 3.5
+
+
+def test_counts_only_is_the_default(maker):
+    maker.make_images()
+    assert set(maker.images) == {"exclusion", "counts"}
+    assert maker.table_bkg_norm is None
+
+
+def test_radius_as_an_angle(maker):
+    maker.make_images(make_background_image=True, radius=5)
+    in_pixels = maker.images["significance"].data
+    maker.significance_image(0.5 * u.deg)
+    assert_allclose(maker.images["significance"].data, in_pixels)
+
+
+def test_making_images_twice_changes_nothing(maker):
+    maker.make_images(make_background_image=True)
+    first = maker.images["bkg"].data.copy(), len(maker.table_bkg_norm)
+    maker.make_images(make_background_image=True)
+    assert_allclose(maker.images["bkg"].data, first[0])
+    assert len(maker.table_bkg_norm) == first[1]
+
+
+def test_reference_image_from_a_file(maker, simulated_store, tmp_path):
+    path = tmp_path / "empty.fits"
+    fits.PrimaryHDU(np.zeros(GEOMETRY.shape), GEOMETRY.header()).writeto(path)
+    store, runs, _ = simulated_store
+    obs_ids = [run.obs_id for run in runs]
+    again = StackedObsImageMaker(path, *BANDS, str(store.folder), obs_ids)
+    again.make_images()
+    maker.make_images()
+    assert_allclose(again.images["counts"].data, maker.images["counts"].data)
+
+
+def test_obs_id_twice_is_refused(simulated_store):
+    with pytest.raises(InputError, match="OBS_ID occurs more than once"):
+        StackedObsImageMaker(GEOMETRY, *BANDS, simulated_store[0], [1001, 1001])
+
+
+def test_mask_of_another_grid_is_refused(simulated_store):
+    other = ImageGeometry.create((83.6, 22.0), "galactic", "TAN", (4, 4), 0.1)
+    mask = fits.PrimaryHDU(np.ones(other.shape), other.header())
+    with pytest.raises(InputError, match="not on the grid"):
+        StackedObsImageMaker(GEOMETRY, *BANDS, simulated_store[0], [1001], mask)
+    with pytest.raises(InputError, match=r"shape \(3, 3\)"):
+        StackedObsImageMaker(
+            GEOMETRY, *BANDS, simulated_store[0], [1001], np.ones((3, 3))
+        )

@@ -1,0 +1,99 @@
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from gammastack.dl3 import read_observation
+from gammastack.geometry import ImageGeometry
+from gammastack.images import run_images
+from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
+from gammastack.run_files import read_run_images, write_run_images
+from numpy.testing import assert_allclose
+
+GEOMETRY = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (3, 2), 0.1)
+PROVENANCE = Provenance(
+    config={"offset_band": [0.0, 2.0], "note": "x" * 200},
+    start="2020-01-01T00:00:00.000",
+    stop="2020-01-02T00:00:00.000",
+    livetime=90.0,
+    ontime=100.0,
+    n_obs=1,
+    energy_band=(1.0, 10.0),
+)
+
+
+def test_header_says_where_an_image_comes_from(tmp_path):
+    path = tmp_path / "image.fits"
+    write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "m2 s", PROVENANCE)])
+    header = fits.getheader(path)
+    expected = {
+        "BUNIT": "m2 s",
+        "CTYPE1": "GLON-TAN",
+        "DATE-OBS": "2020-01-01T00:00:00.000",
+        "DATE-END": "2020-01-02T00:00:00.000",
+        "LIVETIME": 90.0,
+        "ONTIME": 100.0,
+        "N_OBS": 1,
+        "E_MIN": 1.0,
+        "E_MAX": 10.0,
+    }
+    assert {key: header[key] for key in expected} == expected
+    assert Provenance.from_header(header) == PROVENANCE
+
+
+def test_checksums_hold(tmp_path):
+    path = tmp_path / "image.fits"
+    image = image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE, name="1TeV-10TeV")
+    write_hdus(path, [image, table_hdu(Table({"a": [1]}), "TABLE", PROVENANCE)])
+    with fits.open(path, checksum=True) as hdus:
+        for hdu in hdus:
+            assert hdu.verify_checksum() == hdu.verify_datasum() == 1
+
+
+@pytest.mark.parametrize("name", ["image.fits", "image.fits.gz"])
+def test_identical_inputs_give_identical_files(tmp_path, name):
+    paths = tmp_path / "a" / name, tmp_path / "b" / name
+    for path in paths:
+        path.parent.mkdir()
+        write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE)])
+        time.sleep(1.1)  # times in FITS headers are in seconds
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert str(tmp_path).encode() not in paths[0].read_bytes()
+
+
+def test_image_round_trip(tmp_path):
+    path = tmp_path / "image.fits"
+    data = np.arange(600.0).reshape(20, 30)
+    write_hdus(path, [image_hdu(data, GEOMETRY, "", PROVENANCE)])
+    again, geometry, _ = read_image(path)
+    assert_allclose(again, data)
+    assert geometry.same_grid(GEOMETRY) and geometry.shape == (20, 30)
+
+
+def test_table_carries_the_same_keys(tmp_path):
+    path = tmp_path / "table.fits"
+    write_hdus(path, [table_hdu(Table({"OBS_ID": [1, 2]}), "BKG_NORM", PROVENANCE)])
+    with fits.open(path) as hdus:
+        assert hdus["BKG_NORM"].header["LIVETIME"] == 90.0
+        assert hdus["BKG_NORM"].data["OBS_ID"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dec, empty", [(22.01, False), (-60.0, True)])
+def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
+    store, runs, _ = simulated_store
+    observation = read_observation(runs[0].obs_id, store.hdus(runs[0].obs_id))
+    geometry = ImageGeometry.create((83.63, dec), "icrs", "TAN", (2, 2), 0.1)
+    bands = {("a", (1.0, 3.0)): None, ("b", (3.0, 10.0)): None}
+    made = run_images(observation, geometry, [band for _, band in bands], (0, 2))
+    paths = {kind: tmp_path / f"{kind}.fits" for kind in ("counts", "bkg", "exposure")}
+    images = dict(zip(bands, made, strict=True))
+    write_run_images(paths, images, dict.fromkeys(paths, ""), {}, ())
+    again, header = read_run_images(paths, "b")
+    assert header["OBS_ID"] == runs[0].obs_id
+    expected = images["b", (3.0, 10.0)]
+    for key in ("obs_id", "start", "stop", "livetime", "n_events", "n_pixels"):
+        assert getattr(again, key) == getattr(expected, key)
+    assert (again.n_pixels == 0) == empty
+    for kind in paths:
+        assert_allclose(getattr(again, kind), getattr(expected, kind))

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from gammastack.significance import (
+    correlate,
+    disk_kernel,
+    significance,
+    significance_image,
+)
+from numpy.testing import assert_allclose
+from scipy.stats import norm, poisson
+
+
+@pytest.mark.parametrize(
+    "n, mu, expected, last_digit",
+    [
+        # Computed independently for the design of this program, to the digits given
+        (11, 9, 0.6440149844, 1e-10),
+        (7, 9, -0.6939726249, 1e-10),
+        (5, 1, 2.84506, 1e-5),
+        (100, 23, 11.82942, 1e-5),
+        # Limits: no counts, counts as expected
+        (0, 8, -4.0, 1e-14),
+        (4, 4, 0.0, 1e-14),
+    ],
+)
+def test_known_background(n, mu, expected, last_digit):
+    assert_allclose(significance(n, mu), expected, rtol=0, atol=last_digit / 2)
+
+
+def test_agrees_with_poisson_probability_for_many_counts():
+    """For many counts the probability of n or more is that of the normal distribution."""
+    mu, n = 1e4, 1.05e4
+    probability = 0.5 * (poisson.sf(n, mu) + poisson.sf(n - 1, mu))
+    assert_allclose(significance(n, mu), norm.isf(probability), rtol=1e-3)
+
+
+@pytest.mark.parametrize("mu", [0.0, -1.0, np.nan])
+def test_no_background_has_no_significance(mu):
+    assert np.isnan(significance(3, mu))
+
+
+@pytest.mark.parametrize(
+    "radius, n_pixels", [(0, 1), (1, 5), (5, 81), (10, 317), (0.1 / 0.02, 81)]
+)
+def test_disk_holds_the_rim(radius, n_pixels):
+    assert disk_kernel(radius).sum() == n_pixels
+
+
+def test_elliptic_disk_for_pixels_that_are_not_square():
+    kernel = disk_kernel((4, 2))
+    assert kernel.shape == (5, 9)
+    assert kernel[2].sum() == 9 and kernel[:, 4].sum() == 5
+
+
+def test_flat_map():
+    counts, bkg = np.full((20, 20), 2), np.full((20, 20), 1.0)
+    assert_allclose(correlate(counts, disk_kernel(5))[10, 10], 162)
+    image = significance_image(counts, bkg, 5)
+    assert_allclose(image[10, 10], 7.910732, rtol=1e-7)
+    # A quarter of the disk is on the image at a corner: nothing is reflected
+    quarter = disk_kernel(5)[5:, 5:].sum()
+    assert_allclose(image[0, 0], significance(2 * quarter, quarter))
+
+
+def test_beyond_the_background_there_is_none():
+    counts, bkg = np.zeros((40, 40), int), np.zeros((40, 40))
+    counts[5, 5], bkg[:, 20:] = 3, 100.0
+    image = significance_image(counts, bkg, 5)
+    assert np.isnan(image[:, :15]).all()
+    assert np.isfinite(image[:, 15:]).all()

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gammastack.errors import InputError
+from gammastack.geometry import ImageGeometry
+from gammastack.images import RunImages
+from gammastack.stack import bkg_norm_table, fit_bkg_norm, stack_runs
+from numpy.testing import assert_allclose
+
+GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
+MASK = np.ones(GEOMETRY.shape, dtype=bool)
+MASK[8:12, 8:12] = False
+
+
+def make_run(obs_id=1, counts=4, bkg=2.0, geometry=GEOMETRY, **options):
+    shape = geometry.shape
+    return RunImages(
+        **{
+            "obs_id": obs_id,
+            "start": f"2020-01-0{obs_id}T00:00:00.000",
+            "stop": f"2020-01-0{obs_id}T00:28:00.000",
+            "livetime": 90.0,
+            "ontime": 100.0,
+            "geometry": geometry,
+            "n_events": counts * int(np.prod(shape)),
+            "n_pixels": int(np.prod(shape)),
+            "counts": np.full(shape, counts),
+            "bkg": np.full(shape, bkg),
+            "exposure": np.full(shape, 7.0),
+            **options,
+        }
+    )
+
+
+def test_norm_is_counts_over_model_outside_the_exclusions():
+    counts = np.full(GEOMETRY.shape, 3)
+    counts[~MASK] = 1000
+    norm = fit_bkg_norm(counts, np.full(GEOMETRY.shape, 2.0), MASK)
+    n_pixels = 400 - 16
+    assert (norm.n_counts, norm.n_bkg) == (3 * n_pixels, 2 * n_pixels)
+    assert_allclose(norm.scale, 1.5)
+    assert_allclose(norm.error, 1.5 / np.sqrt(3 * n_pixels))
+
+
+def test_sums():
+    stack, records = stack_runs(GEOMETRY, [make_run(1), make_run(2, counts=6)], MASK)
+    assert_allclose(stack.counts, 10)
+    assert_allclose(stack.bkg, 4 + 6)
+    assert_allclose(stack.exposure, 14)
+    assert (stack.livetime, stack.ontime, stack.n_obs) == (180, 200, 2)
+    assert (stack.start, stack.stop) == (make_run(1).start, make_run(2).stop)
+    assert [record["bkg_scale"] for record in records] == [2, 3]
+
+
+def test_cutouts_land_on_their_pixels():
+    cutout = GEOMETRY.cutout(10.5, 0.4, 0.3)
+    stack, _ = stack_runs(GEOMETRY, [make_run(geometry=cutout)], bkg_norm=False)
+    covered = np.zeros(GEOMETRY.shape, dtype=bool)
+    covered[GEOMETRY.placement(cutout)] = True
+    assert_allclose(stack.counts, np.where(covered, 4, 0))
+    assert_allclose(stack.bkg, np.where(covered, 2, 0))
+
+
+def test_without_norm_the_background_stays():
+    stack, (record,) = stack_runs(GEOMETRY, [make_run()], MASK, bkg_norm=False)
+    assert_allclose(stack.bkg, 2)
+    assert (record["bkg_scale"], record["n_counts"]) == (1, 4 * MASK.sum())
+
+
+def test_without_mask_all_pixels_are_used():
+    _, (record,) = stack_runs(GEOMETRY, [make_run()])
+    assert record["n_counts"] == 4 * 400
+
+
+@pytest.mark.parametrize(
+    "bad, status, reason",
+    [
+        (
+            make_run(2, counts=0, n_events=1),
+            "failed",
+            "bkg_scale is not positive: 0 counts",
+        ),
+        (
+            make_run(2, bkg=0.0),
+            "failed",
+            "bkg_scale is not positive: 1536 counts and 0",
+        ),
+        (make_run(2, counts=0), "dropped", "0 selected events, ncounts_min is 0"),
+        (make_run(2, n_pixels=0), "dropped", "does not touch the image"),
+    ],
+)
+def test_bad_run_does_not_poison_the_stack(bad, status, reason):
+    alone, _ = stack_runs(GEOMETRY, [make_run(1)], MASK)
+    stack, records = stack_runs(GEOMETRY, [make_run(1), bad], MASK)
+    assert_allclose(stack.bkg, alone.bkg)
+    assert_allclose(stack.exposure, alone.exposure)
+    assert records[0]["status"] == "used"
+    assert records[1]["status"] == status
+    assert reason in records[1]["reason"]
+
+
+def test_ncounts_min_must_be_exceeded():
+    """As in gammapy 0.6: a run with just ncounts_min events is dropped."""
+    runs = [make_run(1, n_events=5), make_run(2, n_events=6)]
+    _, records = stack_runs(GEOMETRY, runs, ncounts_min=5)
+    assert [record["status"] for record in records] == ["dropped", "used"]
+
+
+def test_all_runs_bad_is_an_error():
+    with pytest.raises(InputError, match=r"none of the 1 runs .* 1: 0 selected events"):
+        stack_runs(GEOMETRY, [make_run(1, counts=0)])
+
+
+def test_counts_only():
+    run = replace(make_run(), bkg=None, exposure=None)
+    stack, records = stack_runs(GEOMETRY, [run])
+    assert_allclose(stack.counts, 4)
+    assert records[0]["status"] == "used"
+
+
+def test_norm_table_holds_the_used_runs():
+    import pandas as pd
+
+    _, records = stack_runs(GEOMETRY, [make_run(1), make_run(2, counts=0)], MASK)
+    table = bkg_norm_table(pd.DataFrame(records))
+    assert table["OBS_ID"].tolist() == [1]
+    assert table["OBS_ID"].dtype == "int64"
+    assert list(table.columns[:3]) == ["OBS_ID", "bkg_scale", "bkg_scale_err"]
