@@ -15,6 +15,7 @@ from astropy import units as u
 from jsonschema import Draft202012Validator
 
 from gammastack.errors import InputError
+from gammastack.exclusion import is_file
 from gammastack.geometry import ImageGeometry, icrs_position
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -256,7 +257,10 @@ def _label(text):
 
 def _exclusion(item, key):
     if isinstance(item, str):
-        return _expand(item, key)
+        item = _expand(item, key)
+        if is_file(item) and not Path(item).is_file():
+            raise InputError(f"{key}: no such file '{item}'")
+        return item
     return {
         "center": _position(item["center"], f"{key}: center"),
         "radius": _quantity(item["radius"], "deg", f"{key}: radius"),

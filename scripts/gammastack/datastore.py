@@ -7,6 +7,7 @@ DOI 10.5281/zenodo.7304668.
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import isfile
 from pathlib import Path
 
 from astropy.io import fits
@@ -153,6 +154,21 @@ class DataStore:
             If the index lists no HDU of a type that is asked for.
         """
         return {kind: self._location(obs_id, kind) for kind in types}
+
+    def require(self, obs_ids, types=tuple(HDU_CLASSES)):
+        """Raise `InputError` if an HDU is not in the index, or its file is missing."""
+        paths = {
+            hdu.path: obs_id
+            for obs_id in obs_ids
+            for hdu in self.hdus(obs_id, types).values()
+        }
+        missing = {path: obs_id for path, obs_id in paths.items() if not isfile(path)}
+        for path, obs_id in missing.items():
+            raise InputError(
+                f"{path}: no such file, but the HDU index lists it for observation"
+                f" {obs_id} ({len(missing)} of {len(paths)} files are missing). Restore"
+                " it, or leave the run out with observations: exclude."
+            )
 
     def _location(self, obs_id, kind):
         listed = self._hdus.get((obs_id, kind), [])

@@ -4,7 +4,6 @@ Units inside: s, deg, TeV, m2. They are converted here and nowhere else.
 Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 """
 
-import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,21 +136,20 @@ def read_observation(obs_id, hdus):
             kind: _Table(files[location.path], location)
             for kind, location in hdus.items()
         }
-        with _naming_the_file(hdus["events"].path):
-            events_table, gti_table = tables["events"], tables["gti"]
-            header = events_table.header
-            time_ref = events_table.time_reference()
-            gti_shift = gti_table.time_reference() - time_ref
-            return Observation(
-                obs_id=obs_id,
-                pointing=_pointing(events_table),
-                deadc=_deadc(events_table),
-                time_ref=time_ref,
-                events=_events(events_table),
-                gti=_gti(gti_table, gti_shift.to_value("s")),
-                aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
-                bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
-            )
+    events_table, gti_table = tables["events"], tables["gti"]
+    header = events_table.header
+    time_ref = events_table.time_reference()
+    gti_shift = gti_table.time_reference() - time_ref
+    return Observation(
+        obs_id=obs_id,
+        pointing=_pointing(events_table),
+        deadc=_deadc(events_table),
+        time_ref=time_ref,
+        events=_events(events_table),
+        gti=_gti(gti_table, gti_shift.to_value("s")),
+        aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
+        bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
+    )
 
 
 def oddities(observation, index_row):
@@ -201,17 +199,17 @@ class _Table:
     def __init__(self, hdulist, location):
         self.where = f"{location.path}[{location.hdu_name}]"
         self.hdu_class = location.hdu_class
-        try:
+        with _naming_the_file(location.path):
+            names = [hdu.name for hdu in hdulist]
+            if location.hdu_name.upper() not in names:
+                self.fail(
+                    f"the file has no such HDU (it has {', '.join(names[1:])});"
+                    " the HDU index of the store does not fit the file"
+                )
             hdu = hdulist[location.hdu_name]
-        except KeyError:
-            names = ", ".join(hdu.name for hdu in hdulist[1:])
-            raise InputError(
-                f"{self.where}: the file has no such HDU (it has {names});"
-                " the HDU index of the store does not fit the file"
-            ) from None
-        if not isinstance(hdu, fits.BinTableHDU):
-            raise InputError(f"{self.where}: not a binary table")
-        self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
+            if not isinstance(hdu, fits.BinTableHDU):
+                self.fail("not a binary table")
+            self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
 
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
@@ -307,7 +305,10 @@ def _open(path):
 def _naming_the_file(path):
     try:
         yield
-    except (OSError, EOFError, zlib.error, fits.VerifyError, TypeError) as error:
+    except InputError:
+        raise
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
         raise InputError(
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
             " the run out with observations: exclude."

@@ -16,6 +16,12 @@ def format_summary(path):
     str
     """
     table = pd.read_csv(path)
+
+    def text(column, pattern):
+        return [
+            "-" if pd.isna(value) else pattern.format(value) for value in table[column]
+        ]
+
     shown = pd.DataFrame(
         {
             "field": table["field"],
@@ -23,13 +29,12 @@ def format_summary(path):
             "runs": table["runs_used"],
             "not used": table["runs_not_used"],
             "counts": table["counts"],
-            "bkg": table["bkg"].map("{:.1f}".format, na_action="ignore"),
-            "excess": table["excess"].map("{:.1f}".format, na_action="ignore"),
-            "peak": table["peak_significance"].map("{:.1f}".format, na_action="ignore"),
-            "at RA, Dec": table["peak_ra"].map("{:.3f}".format, na_action="ignore")
-            + " "
-            + table["peak_dec"].map("{:+.3f}".format, na_action="ignore"),
+            "bkg": text("bkg", "{:.1f}"),
+            "excess": text("excess", "{:.1f}"),
+            "peak": text("peak_significance", "{:.1f}"),
+            "at RA": text("peak_ra", "{:.3f}"),
+            "Dec": text("peak_dec", "{:+.3f}"),
             "folder": table["folder"],
         }
     )
-    return shown.to_string(index=False, na_rep="-")
+    return shown.to_string(index=False)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from snakemake.settings.types import ExecMode
+
 from gammastack.errors import InputError
 from gammastack.config import read_config
 from gammastack.datastore import HDU_CLASSES, DataStore

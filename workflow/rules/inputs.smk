@@ -39,6 +39,20 @@ def selected_runs(name):
     )
 
 
+def hdu_types(field):
+    return tuple(HDU_CLASSES) if field.make_background_image else ("events", "gti")
+
+
+def check_observations():
+    """Refuse a bad selection before any job starts.
+
+    Snakemake takes results whose inputs have gone for up to date.
+    """
+    for name, field in settings.fields.items():
+        store = datastore(field.datastore)
+        refuse_clearly(store.require, selected_runs(name), hdu_types(field))
+
+
 def refuse_clearly(function, *arguments):
     """Call a function; what the user got wrong ends in a message, not in a traceback."""
     try:
@@ -75,8 +89,8 @@ def simulated_files(wildcards):
 def dl3_hdus(wildcards):
     """Locations of the HDUs of a run that its images are made of."""
     field = field_of(wildcards)
-    kinds = tuple(HDU_CLASSES) if field.make_background_image else ("events", "gti")
-    return refuse_clearly(datastore(field.datastore).hdus, int(wildcards.obs_id), kinds)
+    obs_id = int(wildcards.obs_id)
+    return refuse_clearly(datastore(field.datastore).hdus, obs_id, hdu_types(field))
 
 
 def dl3_files(wildcards):
@@ -124,3 +138,7 @@ def fields_and_bands():
         for band in field.energy_bands:
             image = "significance" if field.make_background_image else "counts"
             yield f"{settings.results}/{name}/{band}", image
+
+
+if workflow.exec_mode == ExecMode.DEFAULT and not settings.simulation:
+    check_observations()

@@ -1,0 +1,92 @@
+"""A copy of the project to run Snakemake in, and what an invocation did."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
+
+
+@dataclass
+class Invocation:
+    """Exit code, text on the screen, and executed jobs such as ``stack demo 1TeV-10TeV``."""
+
+    code: int
+    text: str
+    jobs: list
+
+    @property
+    def rules(self):
+        """Names of the rules that were executed."""
+        return sorted({job.split()[0] for job in self.jobs})
+
+
+class Project:
+    """A copy of the project in a folder."""
+
+    def __init__(self, folder, config=None, parts=PARTS):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            if (ROOT / part).is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / part, self.folder / part, ignore=ignore)
+            else:
+                shutil.copy(ROOT / part, self.folder)
+        self.config = config
+        if config is not None:
+            self.write_config(**config)
+
+    def copy(self, folder):
+        """This project with its results, in another folder."""
+        shutil.copytree(self.folder, folder)
+        return Project(folder, self.config, parts=[])
+
+    def write_config(self, **settings):
+        """Write the configuration of the project, in place of the demo's."""
+        text = yaml.safe_dump(settings, sort_keys=False)
+        (self.folder / "config" / "config.yaml").write_text(text)
+
+    def change_config(self, **settings):
+        """Write the configuration with some keys changed."""
+        self.write_config(**{**self.config, **settings})
+
+    def snakemake(self, *arguments, cores=2):
+        """Run Snakemake and return the `Invocation`."""
+        before = set(self._logs())
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        logs = [log.read_text() for log in self._logs() if log not in before]
+        jobs = sorted(job for log in logs for job in executed_jobs(log))
+        return Invocation(done.returncode, done.stdout + done.stderr, jobs)
+
+    def _logs(self):
+        return sorted((self.folder / ".snakemake" / "log").glob("*.log"))
+
+    def products(self):
+        """Content of all results by path."""
+        results = self.folder / "results"
+        files = (path for path in results.rglob("*") if path.is_file())
+        return {str(path.relative_to(results)): path.read_bytes() for path in files}
+
+
+def executed_jobs(log):
+    """Rule and wildcards of the jobs in the text of a Snakemake log, but for rule all."""
+    pattern = r"^(?:local)?(?:rule|checkpoint) (\w+):$(.*?)(?=^\[|^\S|\Z)"
+    for rule, body in re.findall(pattern, log, re.MULTILINE | re.DOTALL):
+        wildcards = re.search(r"wildcards: (.*)", body)
+        values = re.findall(r"=([^,\n]*)", wildcards[1]) if wildcards else []
+        if rule != "all":
+            yield " ".join([rule, *filter(None, values)])

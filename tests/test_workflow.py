@@ -1,0 +1,362 @@
+"""The whole workflow: what is made, what reruns, what the user reads on an error."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from astropy import units as u
+from astropy.io import fits
+from gammastack.datastore import DataStore
+from gammastack.exclusion import exclusion_mask
+from gammastack.geometry import ImageGeometry, separation, unit_vectors
+from gammastack.maker import StackedObsImageMaker
+from gammastack.products import read_image
+from gammastack.spectrum import power_law_integral
+from numpy.testing import assert_allclose
+from project import ROOT, Project
+
+BAND = "1TeV-10TeV"
+RUNS = [1001, 1002, 1003, 1004]
+SETTINGS = {
+    "datastore": "store",
+    "center": [83.63, 22.01],
+    "width": "3 deg",
+    "binsz": "0.05 deg",
+    "energy_bands": [["1 TeV", "10 TeV"]],
+    "radius": "0.2 deg",
+    "fields": {
+        "sky": {"exclusion_mask": [{"center": [83.63, 22.01], "radius": "0.3 deg"}]}
+    },
+}
+STACK_AND_MAPS = [
+    f"bkg_norm_table sky {BAND}",
+    f"excess sky {BAND}",
+    "run_table sky",
+    f"significance sky {BAND}",
+    f"stack sky {BAND}",
+    "summary",
+]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, simulated_store):
+    """A project with all results, made cold."""
+    project = Project(tmp_path_factory.mktemp("built") / "project", SETTINGS)
+    shutil.copytree(simulated_store[0].folder, project.folder / "store")
+    project.cold = project.snakemake()
+    assert project.cold.code == 0, project.cold.text
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A copy of the built project, to change things in."""
+    return built.copy(tmp_path / "project")
+
+
+def test_cold_run_makes_everything(built):
+    runs = [f"run_images sky {obs_id}" for obs_id in RUNS]
+    assert built.cold.jobs == sorted([*runs, *STACK_AND_MAPS, "exclusion_mask sky"])
+    images = [
+        f"runs/{obs_id}/{kind}.fits"
+        for obs_id in RUNS
+        for kind in ("counts", "bkg", "exposure")
+    ]
+    maps = [
+        "counts.fits",
+        "bkg.fits",
+        "exposure.fits",
+        "excess.fits",
+        "significance.fits",
+    ]
+    tables = ["runs.csv", "table_bkg_norm.csv", "table_bkg_norm.fits"]
+    expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
+    expected += ["runs.csv", "exclusion_mask.fits"]
+    assert sorted(built.products()) == sorted(
+        [*(f"sky/{name}" for name in expected), "summary.csv"]
+    )
+    line = built.cold.text.splitlines()
+    assert any(re.search(rf"sky +{BAND} +4 +0 +\d+", text) for text in line)
+
+
+def test_same_images_as_the_python_class(built):
+    store = DataStore.from_dir(built.folder / "store")
+    geometry = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (3, 3), 0.05)
+    circle = {"center": (83.63, 22.01), "radius": 0.3}
+    maker = StackedObsImageMaker(
+        geometry, [1, 10] * u.TeV, [0, 2] * u.deg, store, RUNS, [circle]
+    )
+    maker.make_images(True, radius=0.2 * u.deg)
+    for kind in ("counts", "bkg", "exposure", "excess", "significance"):
+        data, grid, header = read_image(
+            built.folder / "results" / "sky" / BAND / f"{kind}.fits"
+        )
+        assert np.array_equal(data, maker.images[kind].data, equal_nan=True)
+        assert grid.same_grid(geometry)
+        assert header["N_OBS"] == 4 and header["E_MAX"] == 10
+    norms = pd.read_csv(built.folder / "results" / "sky" / BAND / "table_bkg_norm.csv")
+    assert norms["OBS_ID"].tolist() == RUNS
+    assert_allclose(norms["bkg_scale"], maker.table_bkg_norm["bkg_scale"], rtol=1e-15)
+
+
+def test_nothing_changed(built):
+    again = built.snakemake()
+    assert (again.code, again.jobs) == (0, [])
+    assert "Nothing to be done" in again.text
+
+
+def test_touch_of_dl3_and_code(project):
+    os.utime(project.folder / "store" / "run_1002.fits")
+    os.utime(project.folder / "scripts" / "gammastack" / "irf.py")
+    assert project.snakemake().jobs == []
+
+
+def test_one_event_file_changed(project):
+    with fits.open(project.folder / "store" / "run_1002.fits", mode="update") as hdus:
+        hdus["EVENTS"].data["ENERGY"][::10] *= 1.5
+    assert project.snakemake().jobs == sorted(["run_images sky 1002", *STACK_AND_MAPS])
+
+
+@pytest.mark.parametrize(
+    "change, rules",
+    [
+        ({"radius": "0.3 deg"}, {"significance", "summary"}),
+        ({"radius": ["0.2 deg", "0.3 deg"]}, {"significance"}),
+        ({"bkg_norm": False}, {job.split()[0] for job in STACK_AND_MAPS}),
+        ({"width": "180 arcmin", "energy_bands": [["1 TeV", "10 TeV"]]}, set()),
+        (
+            {"spectral_index": 2.0},
+            {"run_images", *(job.split()[0] for job in STACK_AND_MAPS)},
+        ),
+    ],
+)
+def test_setting_changed(project, change, rules):
+    project.change_config(**change)
+    assert project.snakemake().rules == sorted(rules)
+
+
+def test_exclusion_changed_reads_no_event_file(project):
+    circle = {"center": [83.63, 22.01], "radius": "0.5 deg"}
+    project.change_config(fields={"sky": {"exclusion_mask": [circle]}})
+    done = project.snakemake()
+    assert done.jobs == sorted(["exclusion_mask sky", *STACK_AND_MAPS])
+    norms = pd.read_csv(
+        project.folder / "results" / "sky" / BAND / "table_bkg_norm.csv"
+    )
+    mask, _ = exclusion_mask(
+        ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (3, 3), 0.05),
+        [{"center": (83.63, 22.01), "radius": 0.5}],
+    )
+    assert norms["n_counts"].max() < mask.sum() * 5
+
+
+@pytest.mark.parametrize(
+    "module, rules",
+    [
+        ("gammastack/significance.py", ["significance", "summary"]),
+        ("steps/run_table.py", ["run_table"]),
+        (
+            "gammastack/counts.py",
+            ["run_images", *(job.split()[0] for job in STACK_AND_MAPS)],
+        ),
+    ],
+)
+def test_code_changed(project, module, rules):
+    with open(project.folder / "scripts" / module, "a", encoding="utf-8") as file:
+        file.write("\nEDITED = True\n")
+    assert project.snakemake().rules == sorted(rules)
+
+
+def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
+    project, tmp_path
+):
+    """Bit by bit, with another number of cores, on runs that were cached."""
+    project.change_config(observations={"exclude": [1003]})
+    done = project.snakemake(cores=1)
+    assert done.jobs == sorted(STACK_AND_MAPS)
+    fresh = Project(tmp_path / "fresh")
+    shutil.copytree(project.folder / "store", fresh.folder / "store")
+    fresh.write_config(**{**SETTINGS, "observations": {"exclude": [1003]}})
+    assert fresh.snakemake(cores=3).code == 0
+    ours, theirs = project.products(), fresh.products()
+    left_over = {name for name in ours if name.startswith("sky/runs/1003/")}
+    assert {name: ours[name] for name in ours.keys() - left_over} == theirs
+
+
+def test_without_the_profile_results_are_the_same(built, tmp_path):
+    project = Project(tmp_path / "project", SETTINGS)
+    shutil.copytree(built.folder / "store", project.folder / "store")
+    assert project.snakemake("--workflow-profile", "none").code == 0
+    assert project.products() == built.products()
+
+
+def test_counts_only_needs_no_responses(project):
+    index = project.folder / "store" / "hdu-index.fits.gz"
+    with fits.open(index) as hdus:
+        hdu = hdus[1].copy()
+        hdu.data = hdu.data[np.isin(hdu.data["HDU_TYPE"], ["events", "gti"])]
+        hdu.writeto(index, overwrite=True)
+    project.change_config(fields={"plain": {"make_background_image": False}})
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    assert done.rules == ["run_counts", "run_table", "stack_counts", "summary"]
+    counts, _, _ = read_image(
+        project.folder / "results" / "plain" / BAND / "counts.fits"
+    )
+    before, _, _ = read_image(project.folder / "results" / "sky" / BAND / "counts.fits")
+    assert np.array_equal(counts, before)
+
+
+def test_no_norm_table_unless_wanted(project):
+    shutil.rmtree(project.folder / "results")
+    project.change_config(save_bkg_scale=False)
+    assert project.snakemake().code == 0
+    assert not any("table_bkg_norm" in name for name in project.products())
+
+
+def test_bad_run_keeps_the_others(project):
+    """A truncated file: its message at the end, the images of all other runs kept."""
+    path = project.folder / "store" / "run_1002.fits"
+    path.write_bytes(path.read_bytes()[:100_000])
+    shutil.rmtree(project.folder / "results")
+    done = project.snakemake()
+    assert done.code != 0
+    assert re.search(r"ERROR: store/run_1002\.fits.*truncated.*exclude", done.text)
+    assert sorted(
+        path.name for path in (project.folder / "results/sky/runs").iterdir()
+    ) == [
+        "1001",
+        "1003",
+        "1004",
+    ]
+    project.change_config(observations={"exclude": [1002]})
+    done = project.snakemake()
+    assert done.code == 0
+    assert "run_images" not in done.rules
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"ofset_band": ["0 deg", "1 deg"]},
+            "unknown key 'ofset_band'. Did you mean 'offset_band'",
+        ),
+        ({"datastore": "nowhere"}, "datastore: the folder 'nowhere' does not exist"),
+        ({"datastore": "$NOT_SET_AT_ALL/dl3"}, "environment variable that is not set"),
+        (
+            {"observations": {"obs_ids": [1001, 99]}},
+            "OBS_ID 99 not in the observation index",
+        ),
+        ({"observations": {"query": "OBS_ID > 5000"}}, "none of the 4 runs"),
+        ({"energy_bands": [["1 TeV", "1000 TeV"]]}, "not inside the energy axis"),
+        (
+            {"offset_band": ["0 deg", "4 deg"]},
+            "offset_band: 4 deg is beyond the response",
+        ),
+        ({"offset_band": ["2 deg", "1 deg"]}, "offset_band: [2 deg, 1 deg] must grow"),
+        ({"center": [200, -60]}, "its field of view does not touch the image"),
+        ({"ncounts_min": 10**6}, "ncounts_min is 1000000"),
+        (
+            {"exclusion_mask": ["circle of my hand"], "fields": {"sky": {}}},
+            "exclusion_mask: 'circle of my hand'",
+        ),
+        ({"exclusion_mask": ["missing.reg"], "fields": {"sky": {}}}, "missing.reg"),
+    ],
+)
+def test_bad_input_has_one_clear_message(project, change, message):
+    project.change_config(**change)
+    done = project.snakemake()
+    assert done.code != 0
+    assert message in " ".join(done.text.split())
+    assert "Traceback" not in done.text
+
+
+def test_lint_finds_nothing_but_missing_log_files(built):
+    """Jobs print nothing: their errors are raised, and Snakemake's own log has them."""
+    text = built.snakemake("--lint").text
+    assert set(re.findall(r"\* (.*):$", text, re.MULTILINE)) == {
+        "No log directive defined"
+    }
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo, as it is."""
+    project = Project(tmp_path_factory.mktemp("demo") / "project")
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    return project
+
+
+def test_demo_finds_the_truth(demo):
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    folder = demo.folder / "results" / "demo" / BAND
+    norms = pd.read_csv(folder / "table_bkg_norm.csv")
+    store = demo.folder / "results" / "simulated-dl3"
+    truth = [
+        fits.getheader(store / f"run_{obs_id}.fits", "EVENTS")["BKG_NORM"]
+        for obs_id in norms["OBS_ID"]
+    ]
+    assert len(norms) == 12
+    assert np.abs((norms["bkg_scale"] - truth) / norms["bkg_scale_err"]).max() < 3.5
+    excess, geometry, _ = read_image(folder / "excess.fits")
+    counts, exposure = (
+        read_image(folder / f"{kind}.fits")[0] for kind in ("counts", "exposure")
+    )
+    for source, radius in zip(config["simulation"]["sources"], (0.3, 0.7), strict=True):
+        center = unit_vectors(*source["center"]["icrs"])
+        disk = separation(geometry.pixel_vectors(), center) < radius
+        flux = source["flux"] * 1e4 * power_law_integral((1, 10), source["index"], 1.0)
+        expected = flux * exposure[disk].mean()
+        # Energy resolution and the assumed index of 2.3 move the flux by 2 %
+        error = np.hypot(np.sqrt(counts[disk].sum()), 0.02 * expected)
+        assert_allclose(excess[disk].sum(), expected, atol=3.5 * error)
+    significance, _, header = read_image(folder / "significance.fits")
+    assert (
+        separation(
+            unit_vectors(header["PEAK_RA"], header["PEAK_DEC"]),
+            unit_vectors(83.63, 22.01),
+        )
+        < 0.1
+    )
+    mask, _, _ = read_image(demo.folder / "results" / "demo" / "exclusion_mask.fits")
+    empty = significance[(mask > 0) & np.isfinite(significance)]
+    assert_allclose([empty.mean(), empty.std()], [0, 1], atol=0.12)
+
+
+def test_demo_is_up_to_date_afterwards(demo):
+    assert demo.snakemake().jobs == []
+
+
+def test_target_by_name(demo):
+    shutil.rmtree(demo.folder / "results" / "demo")
+    done = demo.snakemake(f"results/demo/{BAND}/significance_0.2deg.fits")
+    assert done.code == 0
+    assert done.rules == ["exclusion_mask", "run_images", "significance", "stack"]
+
+
+def test_hess_crab(hess_store, tmp_path):
+    """The Crab field of the H.E.S.S. release, through its configuration."""
+    project = Project(tmp_path / "project")
+    folder = f"results/crab/{BAND}"
+    options = "--configfile", "config/hess_dl3_dr1.yaml"
+    done = project.snakemake(
+        f"{folder}/significance.fits", f"{folder}/table_bkg_norm.csv", *options
+    )
+    assert done.code == 0, done.text
+    norms = pd.read_csv(project.folder / folder / "table_bkg_norm.csv")
+    assert norms["OBS_ID"].tolist() == [23523, 23526, 23559, 23592]
+    header = fits.getheader(project.folder / folder / "significance.fits")
+    assert header["PEAK"] > 33
+    assert (
+        separation(
+            unit_vectors(header["PEAK_RA"], header["PEAK_DEC"]),
+            unit_vectors(83.633, 22.014),
+        )
+        < 0.03
+    )
