@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from astropy.wcs import WCS
 from gammastack.dl3 import read_observation
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
@@ -40,6 +41,8 @@ def test_header_says_where_an_image_comes_from(tmp_path):
     }
     assert {key: header[key] for key in expected} == expected
     assert Provenance.from_header(header) == PROVENANCE
+    # astropy would warn about times that do not fit; warnings are errors here
+    assert WCS(header).wcs.mjdobs == 58849.0
 
 
 def test_checksums_hold(tmp_path):

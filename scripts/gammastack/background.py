@@ -44,11 +44,11 @@ def background_image(bkg, observation, view, band):
 
 def _turning_rate(bkg, observation, view, band):
     """Mean rate over the run in a field of view that is fixed to the horizon."""
-    angles, weights = zenith_angles(observation)
-    return sum(
-        weight * bkg.band_rate(band, *_turned(view.lon, view.lat, angle))
-        for angle, weight in zip(angles, weights, strict=True)
-    )
+    rates = [
+        bkg.band_rate(band, *_turned(view.lon, view.lat, angle))
+        for angle in zenith_angles(observation)
+    ]
+    return sum(rates) / len(rates)
 
 
 def _turned(lon, lat, angle):
@@ -65,7 +65,7 @@ def _turned(lon, lat, angle):
 
 
 def zenith_angles(observation):
-    """Position angles of the zenith at the pointing during a run, and their time weights.
+    """Position angles of the zenith at the pointing during a run.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def zenith_angles(observation):
 
     Returns
     -------
-    angles, weights : ndarray, shape (n,)
-        Angles in deg from north to east, at most `ROTATION_STEP` apart; weights of
-        the trapezoidal rule, with the sum 1.
+    ndarray, shape (n,)
+        Angles in deg from north to east at the middle of n equal slices of the ontime,
+        in each of which the field turns by at most `ROTATION_STEP`.
 
     Raises
     ------
@@ -92,10 +92,11 @@ def zenith_angles(observation):
     site = EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
     center = SkyCoord(pointing.ra, pointing.dec, unit="deg")
 
-    def angles_at(fractions):
-        times = observation.start + fractions * (observation.stop - observation.start)
+    def in_slices(n):
+        elapsed = (np.arange(n) + 0.5) / n * observation.ontime
+        times = observation.time_ref + observation.gti.after(elapsed) * u.s
         frame = AltAz(obstime=times, location=site)
-        zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
+        zenith = SkyCoord(np.zeros(n), 90, unit="deg", frame=frame)
         # No download of Earth orientation data: it would turn the axes by < 0.01 deg
         with (
             iers.conf.set_temp("auto_download", False),
@@ -103,9 +104,5 @@ def zenith_angles(observation):
         ):
             return center.position_angle(zenith.icrs).deg
 
-    coarse = np.unwrap(angles_at(np.linspace(0, 1, 17)), period=360)
-    fastest = np.abs(np.diff(coarse)).max() * (len(coarse) - 1)
-    n = 1 + int(fastest / ROTATION_STEP)
-    weights = np.full(n + 1, 1 / n)
-    weights[[0, -1]] /= 2
-    return angles_at(np.linspace(0, 1, n + 1)), weights
+    coarse = np.unwrap(in_slices(16), period=360)
+    return in_slices(1 + int(np.abs(np.diff(coarse)).max() * 16 / ROTATION_STEP))

@@ -50,6 +50,12 @@ class GoodTimeIntervals:
         """Total length in s."""
         return float(np.sum(self.stop - self.start))
 
+    def after(self, elapsed):
+        """Time in s at which so much good time in s has passed."""
+        begin = np.cumsum(self.stop - self.start) - (self.stop - self.start)
+        interval = np.searchsorted(begin, elapsed, side="right") - 1
+        return self.start[interval] + elapsed - begin[interval]
+
     def contains(self, time):
         """Whether each time lies in one of the intervals."""
         order = np.argsort(self.start)

@@ -199,7 +199,7 @@ class ImageGeometry:
     def header(self):
         """FITS header of the WCS."""
         header = self.wcs.to_header()
-        for key in ("MJDREF", "DATE-OBS", "MJD-OBS"):
+        for key in ("MJDREF", "DATE-OBS", "MJD-OBS", "DATE-END", "MJD-END", "TIMESYS"):
             header.remove(key, ignore_missing=True)
         return header
 

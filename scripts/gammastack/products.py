@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.io import fits
+from astropy.time import Time
 
 from gammastack import __version__
 from gammastack.geometry import ImageGeometry
@@ -66,9 +67,11 @@ class Provenance:
     def fill(self, header):
         """Write the cards into a FITS header."""
         if self.start:
+            header.set("TIMESYS", "UTC", "scale of the times below")
             header.set("DATE-OBS", self.start, "start of the first good time")
             header.set("DATE-END", self.stop, "end of the last good time")
-            header.set("TIMESYS", "UTC", "scale of DATE-OBS and DATE-END")
+            header.set("MJD-OBS", Time(self.start).mjd, "the same as MJD")
+            header.set("MJD-END", Time(self.stop).mjd, "the same as MJD")
         header.set("LIVETIME", self.livetime, "[s] dead-time corrected")
         header.set("ONTIME", self.ontime, "[s] sum of the good time intervals")
         header.set("N_OBS", self.n_obs, "number of observations")
