@@ -1,6 +1,6 @@
 """Draw docs/demo.png from the results of the demo. Needs matplotlib.
 
-    python docs/demo_picture.py
+python docs/demo_picture.py
 """
 
 from pathlib import Path

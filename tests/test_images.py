@@ -224,8 +224,10 @@ def test_altaz_background_follows_the_zenith(run):
 
 
 def test_zenith_turns_in_steps_below_one_degree(run):
-    angles = zenith_angles(horizon_fixed(run[0]))
-    assert np.abs(np.diff(np.unwrap(angles, period=360))).max() <= 1.01
+    gti = GoodTimeIntervals(run[0].gti.start[:1], run[0].gti.start[:1] + 1800.0)
+    angles = zenith_angles(replace(horizon_fixed(run[0]), gti=gti))
+    steps = np.abs(np.diff(np.unwrap(angles, period=360)))
+    assert 0.5 < steps.max() <= 1.0
 
 
 def test_good_time_counts_for_the_zenith():

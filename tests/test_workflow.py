@@ -40,6 +40,8 @@ STACK_AND_MAPS = [
     f"stack sky {BAND}",
     "summary",
 ]
+STACKED = {job.split()[0] for job in STACK_AND_MAPS}
+ALL = {"run_images", *STACKED}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,9 @@ def test_nothing_changed(built):
     assert "Nothing to be done" in again.text
 
 
-def test_touch_of_dl3_and_code(project):
+def test_touch_and_comment(project):
+    with open(project.folder / "config" / "config.yaml", "a", encoding="utf-8") as file:
+        file.write("# a comment\n")
     os.utime(project.folder / "store" / "run_1002.fits")
     os.utime(project.folder / "scripts" / "gammastack" / "irf.py")
     assert project.snakemake().jobs == []
@@ -126,12 +130,13 @@ def test_one_event_file_changed(project):
     [
         ({"radius": "0.3 deg"}, {"significance", "summary"}),
         ({"radius": ["0.2 deg", "0.3 deg"]}, {"significance"}),
-        ({"bkg_norm": False}, {job.split()[0] for job in STACK_AND_MAPS}),
+        ({"bkg_norm": False}, STACKED),
         ({"width": "180 arcmin", "energy_bands": [["1 TeV", "10 TeV"]]}, set()),
-        (
-            {"spectral_index": 2.0},
-            {"run_images", *(job.split()[0] for job in STACK_AND_MAPS)},
-        ),
+        ({"ncounts_min": 5}, STACKED),
+        ({"spectral_index": 2.0}, ALL),
+        ({"offset_band": ["0 deg", "1.5 deg"]}, ALL),
+        ({"energy_bands": [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]}, ALL),
+        ({"width": "2.5 deg"}, {*ALL, "exclusion_mask"}),
     ],
 )
 def test_setting_changed(project, change, rules):
@@ -159,10 +164,7 @@ def test_exclusion_changed_reads_no_event_file(project):
     [
         ("gammastack/significance.py", ["significance", "summary"]),
         ("steps/run_table.py", ["run_table"]),
-        (
-            "gammastack/counts.py",
-            ["run_images", *(job.split()[0] for job in STACK_AND_MAPS)],
-        ),
+        ("gammastack/counts.py", ALL),
     ],
 )
 def test_code_changed(project, module, rules):

@@ -92,11 +92,9 @@ def zenith_angles(observation):
     site = EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
     center = SkyCoord(pointing.ra, pointing.dec, unit="deg")
 
-    def in_slices(n):
-        elapsed = (np.arange(n) + 0.5) / n * observation.ontime
-        times = observation.time_ref + observation.gti.after(elapsed) * u.s
-        frame = AltAz(obstime=times, location=site)
-        zenith = SkyCoord(np.zeros(n), 90, unit="deg", frame=frame)
+    def angles_at(times):
+        frame = AltAz(obstime=observation.time_ref + times * u.s, location=site)
+        zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
         # No download of Earth orientation data: it would turn the axes by < 0.01 deg
         with (
             iers.conf.set_temp("auto_download", False),
@@ -104,5 +102,10 @@ def zenith_angles(observation):
         ):
             return center.position_angle(zenith.icrs).deg
 
-    coarse = np.unwrap(in_slices(16), period=360)
-    return in_slices(1 + int(np.abs(np.diff(coarse)).max() * 16 / ROTATION_STEP))
+    def middles_of_slices(n):
+        return observation.gti.after((np.arange(n) + 0.5) / n * observation.ontime)
+
+    some = middles_of_slices(64)
+    turn = (angles_at(some + 1) - angles_at(some) + 180) % 360 - 180  # in 1 s
+    n = 1 + int(np.abs(turn).max() * observation.ontime / ROTATION_STEP)
+    return angles_at(middles_of_slices(n))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import yaml
 from astropy import units as u
 from jsonschema import Draft202012Validator
@@ -108,6 +109,7 @@ def read_config(settings):
     field_keys = schema()["$defs"]["field"]["properties"]
     common = {key: value for key, value in settings.items() if key in field_keys}
     results = settings.get("results", schema()["properties"]["results"]["default"])
+    results = _expand(results, "results")
     simulation = None
     if "simulation" in settings:
         simulation = _simulation(settings["simulation"])
@@ -132,9 +134,16 @@ def _validate(settings):
     if error is None:
         return
     while error.context:
-        # Of the alternatives, the one that got furthest tells most
-        error = max(error.context, key=lambda error: len(error.absolute_path))
-    place = ": ".join(str(part) for part in error.absolute_path)
+        # Of the alternatives, the one of the right type that got furthest tells most
+        error = max(
+            error.context,
+            key=lambda error: (error.validator != "type", len(error.absolute_path)),
+        )
+    # Numbers of list items, counted from 1
+    place = ": ".join(
+        f"item {part + 1}" if isinstance(part, int) else part
+        for part in error.absolute_path
+    )
     place = f"{place}: " if place else ""
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
@@ -144,17 +153,31 @@ def _validate(settings):
         raise InputError(
             f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
         )
-    raise InputError(f"{place}{error.message}")
+    meaning = error.schema.get("description", "").strip()
+    raise InputError(
+        f"{place}{error.message}{f'. Needed: {meaning}' if meaning else ''}"
+    )
 
 
 def _quantity(text, unit, key):
     try:
-        return float(u.Quantity(text).to_value(unit))
+        value = float(u.Quantity(text).to_value(unit))
+        if not np.isfinite(value):
+            raise ValueError("not finite")
+        return value
     except (TypeError, ValueError) as error:
         example = {"deg": "0.5 deg", "TeV": "1 TeV"}[unit]
         raise InputError(
             f"{key}: '{text}' is not a number with a unit like '{example}'"
         ) from error
+
+
+def _size(text, key):
+    """An angle of 0 deg or more, in deg."""
+    size = _quantity(text, "deg", key)
+    if size < 0:
+        raise InputError(f"{key}: {text} is negative")
+    return size
 
 
 def _position(value, key):
@@ -207,9 +230,7 @@ def _field(name, settings):
         datastore=_expand(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
-        energy_bands=dict(
-            _energy_band(band, key("energy_bands")) for band in settings["energy_bands"]
-        ),
+        energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
         offset_band=offset_band,
         exclusion_mask=[
             _exclusion(item, key("exclusion_mask"))
@@ -237,21 +258,34 @@ def _expand(path, key):
 def _observations(conditions, key):
     conditions = dict(conditions)
     if "cone" in conditions:
-        conditions["cone"] = _quantity(conditions["cone"], "deg", f"{key}: cone")
+        conditions["cone"] = _size(conditions["cone"], f"{key}: cone")
     if "table" in conditions:
         conditions["table"] = _expand(conditions["table"], f"{key}: table")
     return conditions
+
+
+def _energy_bands(bands, key):
+    named = {}
+    for edges in bands:
+        name, band = _energy_band(edges, key)
+        if name in named:
+            raise InputError(f"{key}: {name} is given twice")
+        named[name] = band
+    return named
 
 
 def _energy_band(edges, key):
     low, high = (_quantity(edge, "TeV", key) for edge in edges)
     if not 0 < low < high:
         raise InputError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
-    return "-".join(_label(edge) for edge in edges), (low, high)
+    return "-".join(_label(edge, key) for edge in edges), (low, high)
 
 
-def _label(text):
-    quantity = u.Quantity(text)
+def _label(text, key):
+    try:
+        quantity = u.Quantity(text)
+    except TypeError as error:
+        raise InputError(f"{key}: '{text}' is not a number with a unit") from error
     return f"{quantity.value:g}{quantity.unit}"
 
 
@@ -263,20 +297,25 @@ def _exclusion(item, key):
         return item
     return {
         "center": _position(item["center"], f"{key}: center"),
-        "radius": _quantity(item["radius"], "deg", f"{key}: radius"),
+        "radius": _size(item["radius"], f"{key}: radius"),
     }
 
 
 def _radii(radius, key):
     """The first radius has no suffix: its map is the significance.fits of the band."""
-    radii = {}
-    for value in radius if isinstance(radius, list) else [radius]:
-        if isinstance(value, str):
-            label, size = _label(value), (None, _quantity(value, "deg", key))
-        else:
-            label, size = f"{value:g}pix", (float(value), None)
-        radii[f"_{label}" if radii else ""] = size
-    return radii
+    values = radius if isinstance(radius, list) else [radius]
+    sizes = dict(_radius(value, key) for value in values)
+    if len(sizes) < len(values):
+        raise InputError(f"{key}: a radius is given twice")
+    suffixes = ["", *(f"_{label}" for label in list(sizes)[1:])]
+    return dict(zip(suffixes, sizes.values(), strict=True))
+
+
+def _radius(value, key):
+    """Label, and size in pixels or in deg."""
+    if isinstance(value, str):
+        return _label(value, key), (None, _size(value, key))
+    return f"{value:g}pix", (float(value), None)
 
 
 def _simulation(settings):

@@ -86,7 +86,8 @@ class DataStore:
             with fits.open(path) as hdus:
                 header, table = hdus[1].header, Table(hdus[1].data)
                 table.convert_bytestring_to_unicode()
-        except (OSError, EOFError, IndexError, TypeError) as error:
+        # What astropy raises on a damaged file is not documented
+        except Exception as error:
             raise InputError(f"{path}: not a readable FITS table ({error})") from error
         if missing := [column for column in columns if column not in table.colnames]:
             raise InputError(f"{path}: the table has no column {', '.join(missing)}")

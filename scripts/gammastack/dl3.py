@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
-from astropy.time import Time
+from astropy.time import ScaleValueError, Time
 
 from gammastack.errors import InputError
 from gammastack.geometry import separation, unit_vectors
@@ -243,7 +243,7 @@ class _Table:
                 f"column {name} has no unit (TUNIT); {unit} or the like is needed"
             )
         try:
-            factor = u.Unit(text).to(unit)
+            factor = _unit(text).to(unit)
         except (ValueError, TypeError):
             self.fail(f"column {name} has unit '{text}', which is no {unit}")
         return np.asarray(self._data[name], dtype=float) * factor
@@ -261,6 +261,8 @@ class _Table:
         FITS stores the axis that is named first among the columns as the
         fastest one. Some writers do the opposite, which shows in the shape.
         """
+        if not len(self._data):
+            self.fail("the table has no row")
         order = sorted(axes, key=lambda axis: self.columns.names.index(f"{axis}_LO"))
         sizes = {axis: self.columns[f"{axis}_LO"].array.shape[-1] for axis in axes}
         values = self.column(name, unit)[0]
@@ -275,6 +277,8 @@ class _Table:
     def time_reference(self):
         """Zero of the times in this HDU."""
         scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
+        if scale == "local":
+            self.fail("no usable time reference (TIMESYS = local; TT or UTC is needed)")
         try:
             return (
                 Time(
@@ -285,7 +289,7 @@ class _Table:
                 )
                 + self.header.get("TIMEZERO", 0.0) * u.s
             )
-        except ValueError as error:
+        except (ValueError, ScaleValueError) as error:
             self.fail(f"no usable time reference ({error})")
 
     def refuse_point_like(self):
@@ -319,6 +323,15 @@ def _naming_the_file(path):
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
             " the run out with observations: exclude."
         ) from error
+
+
+def _unit(text):
+    """Unit of a text, with any number of divisions: astropy refuses "1/s/MeV/sr"."""
+    first, *divisors = text.split("/")
+    unit = u.Unit(first)
+    for divisor in divisors:
+        unit = unit / u.Unit(divisor)
+    return unit
 
 
 def _events(table):
@@ -371,8 +384,9 @@ def _background(table, events_header):
     unit = "s-1 TeV-1 sr-1"
     energy = table.axis("ENERG", "TeV")
     if table.hdu_class == "bkg_2d":
+        offset = table.axis("THETA", "deg")
         rate = table.array(name, unit, ("ENERG", "THETA"))
-        return Background2D(energy, table.axis("THETA", "deg"), rate, where=table.where)
+        return Background2D(energy, offset, rate, where=table.where)
     axes, alignment = ("ENERG", "DETX", "DETY"), table.header.get("FOVALIGN", "RADEC")
     if all(str(events_header.get(key)).strip() == HESS_DR1[key] for key in HESS_DR1):
         axes, alignment = ("ENERG", "DETY", "DETX"), "REVERSE_LON_RADEC"

@@ -1,11 +1,21 @@
 """Exclusion masks: 1 = use, 0 = known source."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from regions import PixCoord, PixelRegion, Regions
+from astropy.utils.exceptions import AstropyUserWarning
+from regions import (
+    LinePixelRegion,
+    LineSkyRegion,
+    PixCoord,
+    PixelRegion,
+    PointPixelRegion,
+    PointSkyRegion,
+    Regions,
+)
 
 from gammastack.errors import InputError
 from gammastack.geometry import (
@@ -14,6 +24,8 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
+
+WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion)
 
 
 def exclusion_mask(geometry, exclusions):
@@ -62,7 +74,10 @@ def is_file(item):
 def _inside_regions(geometry, vectors, text):
     try:
         lines = Path(text).read_text(encoding="utf-8") if is_file(text) else text
-        regions = Regions.parse(lines, format="ds9")
+        with warnings.catch_warnings():
+            # What regions cannot read it leaves out with a warning
+            warnings.simplefilter("error", AstropyUserWarning)
+            regions = Regions.parse(lines, format="ds9")
     except Exception as error:
         raise InputError(
             f"exclusion_mask: '{text}' is not a readable DS9 region ({error})"
@@ -79,14 +94,30 @@ def _inside_regions(geometry, vectors, text):
     added, removed = np.zeros((2, *geometry.shape), dtype=bool)
     for region in regions:
         # DS9: a region with a minus sign is taken out of the others
+        if isinstance(region, WITHOUT_AREA):
+            raise InputError(
+                f"exclusion_mask: '{text}' holds a point or a line, which covers no"
+                " pixel; make it a circle"
+            )
         minus = str(region.meta.get("include", True)).lower() in ("false", "-", "0")
         region.meta.pop("include", None)
         if isinstance(region, PixelRegion):
             inside = region.contains(pixels)
         else:
-            inside = region.contains(sky, geometry.wcs)
+            inside = region.contains(sky, _wcs_around(region))
         (removed if minus else added)[on_sky] |= inside
     return added & ~removed
+
+
+def _wcs_around(region):
+    """A WCS in which the shape of a region is what it is on the sky.
+
+    Around its centre, in its own frame, with true distances from the centre.
+    """
+    center = region.center if hasattr(region, "center") else region.vertices[0]
+    frame = "galactic" if center.frame.name == "galactic" else "icrs"
+    position = center.icrs.ra.deg, center.icrs.dec.deg
+    return ImageGeometry.create(position, frame, "ARC", (1, 1), 0.01).wcs
 
 
 def _mask_from_file(geometry, vectors, path):
@@ -96,7 +127,13 @@ def _mask_from_file(geometry, vectors, path):
                 hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image
             )
             data, other = hdu.data, ImageGeometry.from_header(hdu.header)
-    except (OSError, StopIteration, InputError) as error:
+    except StopIteration:
+        raise InputError(
+            f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS (it has"
+            " no image of two axes)"
+        ) from None
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
         raise InputError(
             f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS ({error})"
         ) from error

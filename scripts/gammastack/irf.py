@@ -263,11 +263,8 @@ class Background2D(_Background):
         offset = np.degrees(
             np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
         )
-        lower, weight = _line(_centers(self.offset), offset)
-        weight = weight[:, None]
-        return _integrate_log_log(
-            (1 - weight) * table[lower] + weight * table[lower + 1], u
-        )
+        at_offset = _interpolation_matrix(_centers(self.offset), offset)
+        return _integrate_log_log(at_offset @ table, u)
 
 
 @dataclass(frozen=True)
@@ -295,6 +292,8 @@ class Background3D(_Background):
 
     def __post_init__(self):
         self._require_rate()
+        if min(self.rate.shape[1:]) < 2:
+            raise InputError(f"{self.where}: DETX and DETY need two bins or more")
         if self.alignment not in FOV_ALIGNMENTS:
             raise InputError(
                 f"{self.where}: FOVALIGN = {self.alignment} is not known; it must be one"

@@ -70,7 +70,12 @@ def _among(table, obs_ids, key):
 def _read_obs_ids(path):
     if not Path(path).is_file():
         raise InputError(f"observations: table: no such file '{path}'")
-    table = pd.read_csv(path, comment="#", skipinitialspace=True)
+    try:
+        table = pd.read_csv(path, comment="#", skipinitialspace=True)
+    except ValueError as error:
+        raise InputError(
+            f"observations: table: '{path}' is not a readable CSV file ({error})"
+        ) from error
     if "OBS_ID" not in table or not pd.api.types.is_integer_dtype(table["OBS_ID"]):
         raise InputError(
             f"observations: table: '{path}' needs a column OBS_ID of whole numbers"

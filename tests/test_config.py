@@ -1,0 +1,512 @@
+import copy
+
+import numpy as np
+import pytest
+import yaml
+from dl3_files import refused
+from gammastack.config import SCHEMA, read_config, schema
+from jsonschema import Draft202012Validator
+
+FIELD = schema()["$defs"]["field"]["properties"]
+# The contract, design.md section 2
+KEYS = {
+    "datastore",
+    "center",
+    "frame",
+    "projection",
+    "width",
+    "binsz",
+    "observations",
+    "energy_bands",
+    "offset_band",
+    "exclusion_mask",
+    "ncounts_min",
+    "make_background_image",
+    "bkg_norm",
+    "save_bkg_scale",
+    "spectral_index",
+    "for_integral_flux",
+    "radius",
+}
+CIRCLE = "icrs; circle(1, 2, 3)"
+GALACTIC_CENTER = 266.40499, -28.93617  # ICRS of l = b = 0
+
+
+def settings(**changes):
+    """The least that is needed, with changes of the only field."""
+    field = {
+        "datastore": "store",
+        "center": [83.63, 22.01],
+        "energy_bands": [["1 TeV", "10 TeV"]],
+    }
+    return {"fields": {"crab": {**field, **changes}}}
+
+
+def crab(**changes):
+    return read_config(settings(**changes)).fields["crab"]
+
+
+def test_every_key_of_the_contract_is_in_the_schema():
+    assert set(FIELD) == KEYS
+    top_level = set(schema()["properties"])
+    assert top_level == KEYS | {"results", "fields", "simulation"}
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_top_level_keys_are_those_of_a_field(key):
+    pointer = schema()["properties"][key]["$ref"]
+    assert pointer == f"#/$defs/field/properties/{key}"
+
+
+def described(rule):
+    """The description of a rule, or of the rule that it refers to."""
+    if "description" in rule:
+        return rule["description"]
+    *_, name = rule["$ref"].split("/")
+    return schema()["$defs"][name]["description"]
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_every_key_is_described(key):
+    assert len(described(FIELD[key])) > 10
+
+
+def test_schema_is_valid():
+    Draft202012Validator.check_schema(yaml.safe_load(SCHEMA.read_text()))
+
+
+def test_defaults():
+    """Everything but the three needed keys has a default; they are part of the contract."""
+    field = crab()
+    assert field.name == "crab"
+    assert field.image["frame"] == "icrs"
+    assert field.image["projection"] == "TAN"
+    assert field.image["width"] == (5, 5)
+    assert field.image["binsz"] == 0.02
+    assert field.observations == {}
+    assert field.offset_band == (0, 2)
+    assert field.exclusion_mask == []
+    assert field.ncounts_min == 0
+    assert field.make_background_image is True
+    assert field.bkg_norm is True
+    assert field.save_bkg_scale is True
+    assert field.spectral_index == 2.3
+    assert field.for_integral_flux is False
+    assert field.radii == {"": (10, None)}
+    config = read_config(settings())
+    assert config.results == "results"
+    assert config.simulation is None
+
+
+@pytest.mark.parametrize("key", sorted(KEYS - {"datastore", "center", "energy_bands"}))
+def test_defaults_come_from_the_schema(key):
+    assert crab() == crab(**{key: FIELD[key]["default"]})
+
+
+OTHER = {
+    "datastore": ("elsewhere", lambda field: field.datastore),
+    "center": ([10, 20], lambda field: field.image["center"]),
+    "frame": ("galactic", lambda field: field.image["frame"]),
+    "projection": ("CAR", lambda field: field.image["projection"]),
+    "width": ("3 deg", lambda field: field.image["width"]),
+    "binsz": ("0.1 deg", lambda field: field.image["binsz"]),
+    "observations": ({"obs_ids": [1]}, lambda field: field.observations),
+    "energy_bands": ([["2 TeV", "3 TeV"]], lambda field: field.energy_bands),
+    "offset_band": (["1 deg", "2 deg"], lambda field: field.offset_band),
+    "exclusion_mask": ([CIRCLE], lambda field: field.exclusion_mask),
+    "ncounts_min": (7, lambda field: field.ncounts_min),
+    "make_background_image": (False, lambda field: field.make_background_image),
+    "bkg_norm": (False, lambda field: field.bkg_norm),
+    "save_bkg_scale": (False, lambda field: field.save_bkg_scale),
+    "spectral_index": (2, lambda field: field.spectral_index),
+    "for_integral_flux": (True, lambda field: field.for_integral_flux),
+    "radius": (5, lambda field: field.radii),
+}
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_field_overrides_top_level_overrides_default(key):
+    value, get = OTHER[key]
+    given = settings(**{key: value})
+    given["fields"]["other"] = copy.deepcopy(settings()["fields"]["crab"])
+    in_field = read_config(given).fields
+    assert get(in_field["crab"]) != get(in_field["other"])
+
+    common = {key: value, **settings()}
+    common["fields"]["crab"].pop(key, None)
+    own = copy.deepcopy(settings()["fields"]["crab"])
+    own[key] = own.get(key, FIELD[key].get("default"))
+    common["fields"]["other"] = own
+    at_top = read_config(common).fields
+    assert get(at_top["crab"]) == get(in_field["crab"])
+    assert get(at_top["other"]) == get(in_field["other"])
+
+
+def test_field_without_own_settings():
+    common = settings()["fields"]["crab"]
+    assert read_config({**common, "fields": {"crab": None}}).fields["crab"] == crab()
+
+
+def test_override_replaces_the_whole_value():
+    given = {"observations": {"query": "ZEN_PNT < 50"}, **settings()}
+    given["fields"]["crab"]["observations"] = {"exclude": [1]}
+    assert read_config(given).fields["crab"].observations == {"exclude": [1]}
+
+
+def test_settings_are_not_changed():
+    given = settings(observations={"cone": "3 deg"}, exclusion_mask=[CIRCLE])
+    before = copy.deepcopy(given)
+    read_config(given)
+    assert given == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("energy_band", "energy_bands"),
+        ("datastor", "datastore"),
+        ("exclusion_masks", "exclusion_mask"),
+        ("ncount_min", "ncounts_min"),
+        ("Radius", "radius"),
+    ],
+)
+@pytest.mark.parametrize("place", ["top", "field"])
+def test_unknown_key(wrong, near, place):
+    given = settings()
+    (given if place == "top" else given["fields"]["crab"])[wrong] = 1
+    where = "fields: crab: " if place == "field" else ""
+    with refused(f"{where}unknown key '{wrong}'", f"Did you mean '{near}'?", *KEYS):
+        read_config(given)
+
+
+def test_unknown_key_unlike_any():
+    with refused("unknown key 'xyzzy'. Known keys"):
+        read_config({"xyzzy": 1, **settings()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"observations": {"obsids": [1]}}, ["observations", "obsids", "obs_ids"]),
+        ({"center": {"galatic": [0, 0]}}, ["center", "galatic", "galactic"]),
+        (
+            {"exclusion_mask": [{"centre": [0, 0], "radius": "1 deg"}]},
+            ["exclusion_mask", "centre", "'center'"],
+        ),
+    ],
+)
+def test_unknown_key_deeper(changes, words):
+    with refused("fields: crab: ", *words):
+        crab(**changes)
+
+
+@pytest.mark.parametrize("key", ["datastore", "center", "energy_bands"])
+def test_missing_key(key):
+    given = settings()
+    del given["fields"]["crab"][key]
+    with refused("fields: crab", key, "missing", "top level"):
+        read_config(given)
+
+
+@pytest.mark.parametrize("given", [{}, {"fields": {}}, {"fields": None}])
+def test_no_fields(given):
+    with refused("fields"):
+        read_config(given)
+
+
+@pytest.mark.parametrize("given", [None, [], "fields"])
+def test_configuration_that_is_no_mapping(given):
+    with refused("object"):
+        read_config(given)
+
+
+@pytest.mark.parametrize("name", ["crab/x", "a b", ".hidden", "", "../up", 273])
+def test_field_name_that_is_no_folder(name):
+    """YAML reads 273 as a number."""
+    with refused("fields", name):
+        read_config({"fields": {name: settings()["fields"]["crab"]}})
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "simulated-dl3"])
+def test_field_name_that_is_taken(name):
+    with refused("fields", name, "choose another"):
+        read_config({"fields": {name: settings()["fields"]["crab"]}})
+
+
+@pytest.mark.parametrize(
+    ("text", "deg"),
+    [
+        ("2 deg", 2),
+        ("120 arcmin", 2),
+        ("7200 arcsec", 2),
+        ("2deg", 2),
+        ("0.1 rad", 18 / np.pi),
+    ],
+)
+def test_angles(text, deg):
+    field = crab(
+        width=[text, "3 deg"],
+        offset_band=["0 deg", text],
+        observations={"cone": text},
+        exclusion_mask=[{"center": [1, 2], "radius": text}],
+        radius=["1 deg", text],
+    )
+    assert field.image["width"] == pytest.approx((deg, 3))
+    assert field.offset_band == pytest.approx((0, deg))
+    assert field.observations["cone"] == pytest.approx(deg)
+    assert field.exclusion_mask[0]["radius"] == pytest.approx(deg)
+    assert list(field.radii.values())[1] == (None, pytest.approx(deg))
+    assert crab(binsz=text).image["binsz"] == pytest.approx(deg)
+
+
+@pytest.mark.parametrize(
+    ("band", "name", "edges"),
+    [
+        (["1 TeV", "10 TeV"], "1TeV-10TeV", (1, 10)),
+        (["600 GeV", "1.5 TeV"], "600GeV-1.5TeV", (0.6, 1.5)),
+        (["1e3 GeV", "1e7 MeV"], "1000GeV-1e+07MeV", (1, 10)),
+        (["1.0 TeV", "10.50 TeV"], "1TeV-10.5TeV", (1, 10.5)),
+    ],
+)
+def test_energy_bands(band, name, edges):
+    ((key, value),) = crab(energy_bands=[band]).energy_bands.items()
+    assert key == name
+    assert value == pytest.approx(edges, rel=1e-15)
+
+
+def test_several_bands_keep_their_order():
+    bands = [["3 TeV", "9 TeV"], ["1 TeV", "3 TeV"]]
+    assert list(crab(energy_bands=bands).energy_bands) == ["3TeV-9TeV", "1TeV-3TeV"]
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        [["1 TeV", "10 TeV"], ["1 TeV", "10 TeV"]],
+        [["1 TeV", "10 TeV"], ["1.0 TeV", "10.0 TeV"]],
+        [["1.0000001 TeV", "10 TeV"], ["1 TeV", "10 TeV"]],
+    ],
+)
+def test_bands_of_the_same_name(bands):
+    """Two bands would share a folder; one must not vanish without notice."""
+    with refused("energy_bands", "1TeV-10TeV", "twice"):
+        crab(energy_bands=bands)
+
+
+@pytest.mark.parametrize(
+    "radius", [[0.1, 0.1], ["0.1 deg", "0.2 deg", "0.20 deg"], [10, "0.1 deg", 10]]
+)
+def test_radii_given_twice(radius):
+    with refused("radius", "twice"):
+        crab(radius=radius)
+
+
+@pytest.mark.parametrize(
+    ("radius", "radii"),
+    [
+        (10, {"": (10, None)}),
+        (2.5, {"": (2.5, None)}),
+        ("0.2 deg", {"": (None, 0.2)}),
+        ([5], {"": (5, None)}),
+        (
+            ["0.1 deg", "0.2 deg", 10, 2.5, "6 arcmin"],
+            {
+                "": (None, 0.1),
+                "_0.2deg": (None, 0.2),
+                "_10pix": (10, None),
+                "_2.5pix": (2.5, None),
+                "_6arcmin": (None, 0.1),
+            },
+        ),
+    ],
+)
+def test_radii(radius, radii):
+    result = crab(radius=radius).radii
+    assert list(result) == list(radii)
+    for size, expected in zip(result.values(), radii.values(), strict=True):
+        assert size == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("radius", ["-1 deg", -1, "1 TeV", "10", [], ["0.1 deg", "x"]])
+def test_radius_that_cannot_be_used(radius):
+    with refused("fields: crab: radius"):
+        crab(radius=radius)
+
+
+@pytest.mark.parametrize(
+    ("position", "icrs", "precision"),
+    [
+        ([83.63, 22.01], (83.63, 22.01), 0),
+        ({"icrs": [83.63, 22.01]}, (83.63, 22.01), 0),
+        ({"galactic": [0, 0]}, GALACTIC_CENTER, 1e-5),
+        ([-10, 5], (-10, 5), 0),
+        ([1, 90], (1, 90), 0),
+    ],
+)
+def test_positions(position, icrs, precision):
+    field = crab(
+        center=position, exclusion_mask=[{"center": position, "radius": "1 deg"}]
+    )
+    assert field.image["center"] == pytest.approx(icrs, abs=precision)
+    assert field.exclusion_mask[0]["center"] == pytest.approx(icrs, abs=precision)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 5}, ["width", "0.02 deg"]),
+        ({"width": "5"}, ["width", "'5'", "0.5 deg"]),
+        ({"width": "five deg"}, ["width", "five deg"]),
+        ({"width": "5 TeV"}, ["width", "5 TeV"]),
+        ({"width": ["5 deg"] * 3}, ["width"]),
+        ({"width": "0 deg"}, ["width", "positive"]),
+        ({"width": "nan deg"}, ["width"]),
+        ({"binsz": "-0.02 deg"}, ["binsz", "positive"]),
+        ({"binsz": 0.02}, ["binsz", "deg"]),
+        ({"center": [83.63, 95]}, ["center", "95", "between -90 and 90"]),
+        ({"center": [83.63]}, ["center"]),
+        ({"center": "83.63 22.01"}, ["center"]),
+        ({"center": {"icrs": [1, 2], "galactic": [1, 2]}}, ["center"]),
+        ({"center": {}}, ["center"]),
+        ({"frame": "fk5"}, ["frame", "fk5", "icrs", "galactic"]),
+        ({"projection": "XXX"}, ["projection", "XXX"]),
+        ({"projection": "tan"}, ["projection", "tan"]),
+        ({"offset_band": ["2 deg", "1 deg"]}, ["offset_band", "2 deg", "1 deg"]),
+        ({"offset_band": ["1 deg", "1 deg"]}, ["offset_band", "grow"]),
+        ({"offset_band": ["-1 deg", "1 deg"]}, ["offset_band", "grow"]),
+        ({"offset_band": ["0 deg", "95 deg"]}, ["offset_band", "90 deg"]),
+        ({"offset_band": [0, 2]}, ["offset_band"]),
+        ({"offset_band": "2 deg"}, ["offset_band"]),
+        ({"energy_bands": [["10 TeV", "1 TeV"]]}, ["energy_bands", "10 TeV", "grow"]),
+        ({"energy_bands": [["0 TeV", "1 TeV"]]}, ["energy_bands", "0 TeV"]),
+        ({"energy_bands": [["1 TeV", "1000 GeV"]]}, ["energy_bands", "grow"]),
+        ({"energy_bands": [["1 deg", "2 deg"]]}, ["energy_bands", "1 deg", "1 TeV"]),
+        ({"energy_bands": ["1 TeV", "10 TeV"]}, ["energy_bands"]),
+        ({"energy_bands": [[1, 10]]}, ["energy_bands"]),
+        ({"energy_bands": []}, ["energy_bands"]),
+        ({"energy_bands": [["1 TeV", "inf TeV"]]}, ["energy_bands", "inf"]),
+        ({"observations": {"cone": 3}}, ["cone"]),
+        ({"observations": {"cone": "-3 deg"}}, ["cone", "-3 deg"]),
+        ({"observations": {"obs_ids": ["x"]}}, ["obs_ids"]),
+        ({"observations": {"obs_ids": 23523}}, ["obs_ids"]),
+        (
+            {"exclusion_mask": [{"center": [1, 2], "radius": "-1 deg"}]},
+            ["exclusion_mask", "radius", "-1 deg"],
+        ),
+        ({"exclusion_mask": [{"center": [1, 2]}]}, ["exclusion_mask", "radius"]),
+        ({"exclusion_mask": "a.reg"}, ["exclusion_mask"]),
+        ({"ncounts_min": 1.5}, ["ncounts_min"]),
+        ({"bkg_norm": "no"}, ["bkg_norm", "no"]),
+        ({"spectral_index": "2.3"}, ["spectral_index"]),
+        ({"datastore": 5}, ["datastore"]),
+    ],
+)
+def test_values_that_cannot_be_used(changes, words):
+    with refused("fields: crab", *words):
+        crab(**changes)
+
+
+def test_message_of_a_top_level_key():
+    with refused("binsz"):
+        read_config({"binsz": 0.02, **settings()})
+
+
+def test_variables(monkeypatch, tmp_path):
+    monkeypatch.setenv("HERE", "/data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "known.reg").touch()
+    field = crab(
+        datastore="$HERE/store",
+        observations={"table": "${HERE}/runs.csv"},
+        exclusion_mask=["~/known.reg", CIRCLE],
+    )
+    assert field.datastore == "/data/store"
+    assert field.observations["table"] == "/data/runs.csv"
+    assert field.exclusion_mask == [f"{tmp_path}/known.reg", CIRCLE]
+
+
+@pytest.mark.parametrize("name", ["no.reg", "no.fits", "no.fits.gz"])
+def test_missing_exclusion_file(tmp_path, name):
+    with refused("fields: crab: exclusion_mask", "no such file", tmp_path / name):
+        crab(exclusion_mask=[CIRCLE, f"{tmp_path}/{name}"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"datastore": "$NOT_SET/store"}, "datastore"),
+        ({"observations": {"table": "${NOT_SET}/runs.csv"}}, "observations: table"),
+        ({"exclusion_mask": ["$NOT_SET/a.reg"]}, "exclusion_mask"),
+    ],
+)
+def test_variable_that_is_not_set(monkeypatch, changes, key):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with refused(f"fields: crab: {key}", "NOT_SET", "environment variable"):
+        crab(**changes)
+
+
+SIMULATION = {
+    "center": [83.63, 22.01],
+    "sources": [{"center": {"galactic": [0, 0]}, "flux": 1e-11}],
+}
+
+
+def simulated(place=None, **changes):
+    given = {"simulation": {**SIMULATION, **changes}, **settings()}
+    store = given["fields"]["crab"].pop("datastore")
+    if place:
+        (given if place == "top" else given["fields"]["crab"])["datastore"] = store
+    return read_config(given)
+
+
+def test_simulation():
+    config = simulated(wobble="30 arcmin")
+    assert config.fields["crab"].datastore == "results/simulated-dl3"
+    assert config.simulation["n_runs"] == 12
+    assert config.simulation["seed"] == 0
+    assert config.simulation["bkg_gradient"] == 0.15
+    assert config.simulation["wobble"] == pytest.approx(0.5)
+    assert config.simulation["center"] == (83.63, 22.01)
+    (source,) = config.simulation["sources"]
+    assert source["center"] == pytest.approx(GALACTIC_CENTER, abs=1e-5)
+    assert (source["flux"], source["index"], source["sigma"]) == (1e-11, 2.3, 0)
+
+
+def test_simulated_store_follows_the_results_folder():
+    given = {"results": "out", "simulation": SIMULATION, **settings()}
+    del given["fields"]["crab"]["datastore"]
+    config = read_config(given)
+    assert config.results == "out"
+    assert config.fields["crab"].datastore == "out/simulated-dl3"
+
+
+@pytest.mark.parametrize("place", ["top", "field"])
+def test_simulation_and_datastore(place):
+    with refused("simulation", "datastore", "exclude each other", "delete"):
+        simulated(place)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_run": 3}, ["unknown key 'n_run'", "n_runs"]),
+        ({"n_runs": 0}, ["n_runs"]),
+        ({"wobble": 0.7}, ["wobble"]),
+        ({"wobble": "0.7 TeV"}, ["wobble", "0.7 TeV"]),
+        ({"sources": [{"center": [1, 2]}]}, ["sources", "flux"]),
+        ({"sources": [{"center": [1, 99], "flux": 1}]}, ["sources", "99"]),
+    ],
+)
+def test_simulation_that_cannot_be_used(changes, words):
+    with refused("simulation", *words):
+        simulated(**changes)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "hess_dl3_dr1.yaml"])
+def test_configurations_of_the_repository(name, monkeypatch):
+    monkeypatch.setenv("GAMMAPY_DATA", "/data")
+    path = SCHEMA.parents[2] / "config" / name
+    config = read_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert bool(config.simulation) == (name == "config.yaml")
+    for field in config.fields.values():
+        assert field.exclusion_mask or field.name == "1es0414-off"

@@ -1,0 +1,344 @@
+import gzip
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from dl3_files import refused
+from gammastack.exclusion import exclusion_mask
+from gammastack.geometry import ImageGeometry
+
+CENTER = 83.6, 22.0
+PLAIN = ImageGeometry.create(CENTER, "icrs", "TAN", (5, 4), 0.05)
+# Warnings must not be needed to find out that a region was left out
+quietly = pytest.mark.filterwarnings(
+    "ignore::astropy.utils.exceptions.AstropyUserWarning"
+)
+
+
+def positions(geometry):
+    """Sky positions of the pixel centres, by astropy alone."""
+    y, x = np.indices(geometry.shape)
+    return geometry.wcs.pixel_to_world(x, y)
+
+
+def assert_circle(geometry, mask, center, radius):
+    """The mask excludes the pixels within `radius`, found by astropy."""
+    distance = positions(geometry).separation(SkyCoord(*center, unit="deg")).deg
+    clear = np.abs(distance - radius) > 1e-6
+    assert np.array_equal(~mask[clear], distance[clear] < radius)
+    assert not mask.all()
+
+
+IMAGES = [
+    PLAIN,
+    ImageGeometry.create(CENTER, "galactic", "TAN", (5, 4), 0.05),
+    ImageGeometry.create(CENTER, "galactic", "CAR", (5, 4), 0.05),
+    ImageGeometry.create((83.6, 60.0), "icrs", "CAR", (10, 5), 0.05),
+    ImageGeometry.create((10.0, 89.5), "icrs", "TAN", (5, 4), 0.05),
+    ImageGeometry.create((0.1, 0.0), "icrs", "CAR", (5, 4), 0.05),
+    ImageGeometry.create((0.0, 0.0), "icrs", "AIT", (300, 150), 1.0),
+]
+IMAGE_NAMES = ["icrs-TAN", "gal-TAN", "gal-CAR", "CAR-60", "pole", "wrap", "AIT"]
+
+
+@pytest.mark.parametrize("geometry", IMAGES, ids=IMAGE_NAMES)
+@pytest.mark.parametrize("kind", ["circle", "region string"])
+@pytest.mark.parametrize("shift", [(0, 0), (25, -16)])
+def test_circle(geometry, kind, shift):
+    """Whatever the projection, a circle is a circle on the sky."""
+    ny, nx = geometry.shape
+    center = geometry.position(nx / 2 + shift[0], ny / 2 + shift[1])
+    radius = float(12 * geometry.wcs.wcs.cdelt[1])
+    item = {"center": center, "radius": radius}
+    if kind == "region string":
+        item = f"icrs; circle({center[0]!r}, {center[1]!r}, {radius!r})"
+    mask, notes = exclusion_mask(geometry, [item])
+    assert_circle(geometry, mask, center, radius)
+    assert notes == []
+
+
+def test_nothing_excluded():
+    mask, notes = exclusion_mask(PLAIN, [])
+    assert mask.shape == (80, 100)
+    assert mask.dtype == bool
+    assert mask.all()
+    assert notes == []
+
+
+def test_exclusions_add_up():
+    circles = [{"center": (83.6 + i, 22), "radius": 0.3} for i in (-1, 1)]
+    both, _ = exclusion_mask(PLAIN, circles)
+    one, other = (exclusion_mask(PLAIN, [circle])[0] for circle in circles)
+    assert np.array_equal(both, one & other)
+    assert (~both).sum() == (~one).sum() + (~other).sum()
+
+
+def pixel(geometry, ra, dec, frame="icrs"):
+    sky = SkyCoord(ra, dec, unit="deg", frame=frame)
+    x, y = geometry.wcs.world_to_pixel(sky)
+    return round(float(y)), round(float(x))
+
+
+# Each with a place inside and one outside of the region
+SHAPES = [
+    ("icrs; ellipse(83.6, 22, 1, 0.3, 0)", (84.4, 22), (83.6, 22.8)),
+    ("icrs; ellipse(83.6, 22, 1, 0.3, 90)", (83.6, 22.8), (84.4, 22)),
+    ("icrs; box(83.6, 22, 2, 0.5, 0)", (84.4, 22.2), (83.6, 22.4)),
+    ("icrs; annulus(83.6, 22, 0.5, 1)", (83.6, 22.7), (83.6, 22)),
+    ("icrs; polygon(83, 21.5, 84, 21.5, 84, 22.5)", (83.9, 22), (83.1, 22.4)),
+    ("fk5; circle(83.6, 22, 0.5)", (83.6, 22.4), (83.6, 22.6)),
+    ('icrs; circle(5:34:24.0, +22:00:00, 1800")', (83.6, 22.4), (83.6, 22.6)),
+    ("icrs; circle(83.6, 22, 30')", (83.6, 22.4), (83.6, 22.6)),
+    ("fk5; circle(83.6d, 22d, 0.5d) # text={a # b}", (83.6, 22.4), (83.6, 22.6)),
+]
+
+
+@pytest.mark.parametrize(("region", "inside", "outside"), SHAPES)
+@pytest.mark.parametrize("geometry", IMAGES[:3], ids=IMAGE_NAMES[:3])
+def test_shapes(geometry, region, inside, outside):
+    mask, _ = exclusion_mask(geometry, [region])
+    assert not mask[pixel(geometry, *inside)]
+    assert mask[pixel(geometry, *outside)]
+
+
+@pytest.mark.parametrize("geometry", IMAGES[:3], ids=IMAGE_NAMES[:3])
+def test_galactic_region(geometry):
+    center = SkyCoord(*CENTER, unit="deg").galactic.to_string(precision=9)
+    region = f"galactic; circle({center.replace(' ', ', ')}, 0.5)"
+    mask, _ = exclusion_mask(geometry, [region])
+    assert_circle(geometry, mask, CENTER, 0.5)
+
+
+REGION_FILE = """# Region file format: DS9 version 4.1
+global color=green dashlist=8 3 width=1
+icrs
+# known sources
+circle(83.1, 22, 0.4) # text={one}
+circle(84.1, 22, 1440.0")
+"""
+
+
+def test_region_file(tmp_path):
+    path = tmp_path / "known.reg"
+    path.write_text(REGION_FILE)
+    mask, _ = exclusion_mask(PLAIN, [str(path)])
+    circles = [{"center": (ra, 22), "radius": 0.4} for ra in (83.1, 84.1)]
+    expected, _ = exclusion_mask(PLAIN, circles)
+    assert np.array_equal(mask, expected)
+    from_text, _ = exclusion_mask(PLAIN, [REGION_FILE])
+    assert np.array_equal(mask, from_text)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "circle(83.6,22,1);-circle(83.6,22,0.5)",
+        "-circle(83.6,22,0.5);circle(83.6,22,1)",
+    ],
+)
+def test_region_with_a_minus_sign_is_taken_out(order):
+    mask, _ = exclusion_mask(PLAIN, ["icrs;" + order])
+    ring, _ = exclusion_mask(PLAIN, ["icrs; annulus(83.6, 22, 0.5, 1)"])
+    assert np.array_equal(mask, ring)
+
+
+def test_minus_holds_within_its_own_item():
+    items = ["icrs; circle(83.6,22,1)", "icrs; -circle(83.6,22,0.5)"]
+    mask, _ = exclusion_mask(PLAIN, items)
+    expected, _ = exclusion_mask(PLAIN, items[:1])
+    assert np.array_equal(mask, expected)
+
+
+def test_image_coordinates_count_from_one():
+    mask, _ = exclusion_mask(PLAIN, ["image; circle(31, 11, 5)"])
+    y, x = np.indices(PLAIN.shape)
+    assert np.array_equal(~mask, np.hypot(x - 30, y - 10) < 5)
+
+
+@pytest.mark.parametrize("projection", ["TAN", "CAR", "AIT"])
+def test_region_on_the_other_side_of_the_sky(projection):
+    """A catalogue of all sources serves all fields."""
+    geometry = ImageGeometry.create(CENTER, "icrs", projection, (5, 4), 0.05)
+    here = "circle(83.6, 22, 0.5)"
+    away = "circle(263.6, -22, 0.5); circle(263.6, 5, 0.5); circle(353.6, 0, 0.5)"
+    mask, _ = exclusion_mask(geometry, [f"icrs; {away}; {here}"])
+    assert_circle(geometry, mask, CENTER, 0.5)
+
+
+def test_pixels_off_the_sky():
+    geometry = IMAGES[-1]
+    mask, _ = exclusion_mask(geometry, ["icrs; circle(0, 0, 20)"])
+    assert mask[0, 0]
+    assert not mask[75, 150]
+
+
+def write_mask(path, data, geometry, **options):
+    fits.PrimaryHDU(data, geometry.header(), **options).writeto(path)
+    return str(path)
+
+
+def pattern(geometry):
+    """A mask without any symmetry."""
+    return np.random.default_rng(0).integers(0, 2, geometry.shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8"])
+def test_mask_on_the_same_grid(tmp_path, dtype, ending):
+    data = pattern(PLAIN)
+    path = write_mask(tmp_path / f"mask{ending}", data.astype(dtype), PLAIN)
+    mask, notes = exclusion_mask(PLAIN, [path])
+    assert np.array_equal(mask, data)
+    assert notes == []
+
+
+def test_mask_in_an_extension(tmp_path):
+    data = pattern(PLAIN)
+    hdu = fits.ImageHDU(data, PLAIN.header(), name="MASK")
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "mask.fits")
+    mask, _ = exclusion_mask(PLAIN, [str(tmp_path / "mask.fits")])
+    assert np.array_equal(mask, data)
+
+
+def part(geometry, rows, columns):
+    """The same pixel grid, rows and columns counted in the image."""
+    wcs = geometry.wcs.deepcopy()
+    wcs.wcs.crpix = wcs.wcs.crpix - [columns.start, rows.start]
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    return ImageGeometry(wcs, shape)
+
+
+def test_larger_mask_shifted_by_whole_pixels(tmp_path):
+    larger = part(PLAIN, slice(-7, 90), slice(-3, 110))
+    data = pattern(larger)
+    path = write_mask(tmp_path / "mask.fits", data, larger)
+    mask, notes = exclusion_mask(PLAIN, [path])
+    assert np.array_equal(mask, data[7:87, 3:103])
+    assert notes == []
+
+
+def test_smaller_mask_leaves_the_rest_in_use(tmp_path):
+    smaller = part(PLAIN, slice(10, 30), slice(20, 60))
+    path = write_mask(tmp_path / "mask.fits", np.zeros((20, 40), "u1"), smaller)
+    mask, (note,) = exclusion_mask(PLAIN, [path])
+    expected = np.ones(PLAIN.shape, bool)
+    expected[10:30, 20:60] = False
+    assert np.array_equal(mask, expected)
+    assert "mask.fits" in note
+    assert f"{80 * 100 - 20 * 40} pixels outside it are used" in note
+
+
+def test_coarser_mask_is_resampled_and_says_so(tmp_path):
+    coarse = ImageGeometry.create(CENTER, "icrs", "TAN", (5, 4), 0.25)
+    data = pattern(coarse)
+    path = write_mask(tmp_path / "mask.fits", data, coarse)
+    mask, (note,) = exclusion_mask(PLAIN, [path])
+    assert np.array_equal(mask, np.kron(data, np.ones((5, 5))))
+    assert "mask.fits" in note
+    assert "nearest" in note
+    assert "outside" not in note
+
+
+def test_mask_in_another_frame_is_resampled(tmp_path):
+    other = ImageGeometry.create(CENTER, "galactic", "CAR", (8, 8), 0.02)
+    distance = positions(other).separation(SkyCoord(*CENTER, unit="deg")).deg
+    path = write_mask(tmp_path / "mask.fits", (distance > 1).astype("u1"), other)
+    mask, (note,) = exclusion_mask(PLAIN, [path])
+    assert "nearest" in note
+    distance = positions(PLAIN).separation(SkyCoord(*CENTER, unit="deg")).deg
+    # Half the diagonal of a pixel of the mask
+    clear = np.abs(distance - 1) > 0.015
+    assert np.array_equal(mask[clear], distance[clear] > 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hello", ["'hello'"]),
+        ("icrs", ["'icrs'", "no region", "icrs; circle(83.63, 22.01, 0.3)"]),
+        ("", ["exclusion_mask", "no region"]),
+        ("icrs; circle(83, xx, 0.3)", ["circle(83, xx, 0.3)"]),
+        ("circle(83, 22, 0.3)", ["circle(83, 22, 0.3)"]),
+        ("physical; circle(83, 22, 0.3)", ["physical"]),
+        ("known.ds9", ["known.ds9"]),
+        ("icrs; point(83.6, 22)", ["point"]),
+        ("icrs; line(83, 22, 84, 22)", ["line"]),
+        ("icrs; circle(83.6, 22, 1); circel(84, 22, 1)", ["circel(84, 22, 1)"]),
+    ],
+)
+@quietly
+def test_region_that_cannot_be_used(text, words):
+    with refused("exclusion_mask", *words):
+        exclusion_mask(PLAIN, [text])
+
+
+@pytest.mark.parametrize(
+    "line", ["circel(84, 22, 1)", "circle(84, 22)", "point(84, 22)"]
+)
+@quietly
+def test_bad_line_of_a_region_file(tmp_path, line):
+    """A source that is not excluded without notice would bias the background."""
+    path = tmp_path / "known.reg"
+    path.write_text(REGION_FILE + line + "\n")
+    with refused("exclusion_mask", path):
+        exclusion_mask(PLAIN, [str(path)])
+
+
+def test_empty_region_file(tmp_path):
+    (tmp_path / "empty.reg").write_text("# Region file format: DS9\nicrs\n")
+    with refused("exclusion_mask", "empty.reg", "no region"):
+        exclusion_mask(PLAIN, [str(tmp_path / "empty.reg")])
+
+
+@pytest.mark.parametrize("name", ["no.reg", "no.fits", "no.fits.gz"])
+def test_missing_file(tmp_path, name):
+    with refused("exclusion_mask", tmp_path / name, "No such file"):
+        exclusion_mask(PLAIN, [str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("value", [2, -1, 0.5, np.nan])
+def test_mask_of_other_values(tmp_path, value):
+    data = np.ones(PLAIN.shape)
+    data[3, 4] = value
+    path = write_mask(tmp_path / "mask.fits", data, PLAIN)
+    with refused("exclusion_mask", path, "1 (use)", "0 (exclude)"):
+        exclusion_mask(PLAIN, [path])
+
+
+def no_image(path):
+    fits.PrimaryHDU().writeto(path)
+
+
+def no_wcs(path):
+    fits.PrimaryHDU(np.ones(PLAIN.shape)).writeto(path)
+
+
+def cube(path):
+    fits.PrimaryHDU(np.ones((1, *PLAIN.shape)), PLAIN.header()).writeto(path)
+
+
+def no_fits(path):
+    path.write_text("<html>404</html>")
+
+
+def truncated(path):
+    write_mask(path, pattern(PLAIN), PLAIN)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def truncated_gzip(path):
+    truncated(path)
+    path.write_bytes(gzip.compress(path.read_bytes())[:-50])
+
+
+@pytest.mark.parametrize(
+    "make", [no_image, no_wcs, cube, no_fits, truncated, truncated_gzip]
+)
+@quietly
+def test_file_that_is_no_mask(tmp_path, make):
+    path = tmp_path / "mask.fits"
+    make(path)
+    with refused("exclusion_mask", path, "FITS image with a celestial WCS"):
+        exclusion_mask(PLAIN, [str(path)])
