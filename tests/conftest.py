@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from gammastack.datastore import HDU_INDEX, OBS_INDEX, DataStore
 from gammastack.products import write_hdus
 from gammastack.simulate import (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from gammastack.datastore import HDULocation
 from gammastack.errors import InputError
 

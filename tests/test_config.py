@@ -3,9 +3,10 @@ import copy
 import numpy as np
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+
 from dl3_files import refused
 from gammastack.config import SCHEMA, read_config, schema
-from jsonschema import Draft202012Validator
 
 FIELD = schema()["$defs"]["field"]["properties"]
 # The contract, design.md section 2

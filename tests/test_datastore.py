@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from dl3_files import (
     HDU_CLASSES,
     HDU_COLUMNS,

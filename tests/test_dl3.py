@@ -4,6 +4,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 from astropy.io import fits
+from numpy.testing import assert_allclose
+
 from dl3_files import (
     AREA,
     DEADC,
@@ -40,7 +42,6 @@ from gammastack.geometry import (
     offset_coordinates,
     unit_vectors,
 )
-from numpy.testing import assert_allclose
 
 TT_MINUS_UTC = 69.184  # s, at MJDREF: 37 leap seconds + 32.184
 # In the tests of time references, rounding of a day number is 1e-6 s

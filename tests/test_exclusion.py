@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+
 from dl3_files import refused
 from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry

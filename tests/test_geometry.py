@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord, SkyOffsetFrame
+from numpy.testing import assert_allclose
+
 from gammastack.errors import InputError
 from gammastack.geometry import (
     ImageGeometry,
@@ -12,7 +14,6 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
-from numpy.testing import assert_allclose
 
 
 def image(

@@ -7,6 +7,8 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
+from numpy.testing import assert_allclose
+
 from gammastack.background import _turned, background_image, zenith_angles
 from gammastack.counts import counts_image, select_events
 from gammastack.dl3 import (
@@ -23,7 +25,6 @@ from gammastack.images import run_images
 from gammastack.irf import Background3D
 from gammastack.simulate import DEADC, ONTIME, effective_area
 from gammastack.spectrum import power_law_integral
-from numpy.testing import assert_allclose
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (6, 6), 0.05)
 BAND = 1.0, 10.0

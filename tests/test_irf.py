@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy.integrate import quad
+
 from gammastack.errors import InputError
 from gammastack.irf import Background2D, Background3D, EffectiveArea2D
 from gammastack.spectrum import exponential_integral, power_law_integral
-from numpy.testing import assert_allclose
-from scipy.integrate import quad
 
 ENERGY = np.geomspace(0.1, 100, 13)
 ENERGY_AXIS = ENERGY[:-1], ENERGY[1:]

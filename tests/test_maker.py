@@ -3,11 +3,12 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
+from numpy.testing import assert_allclose
+
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.maker import StackedObsImageMaker
 from gammastack.significance import significance_image
-from numpy.testing import assert_allclose
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
 BANDS = [1, 10] * u.TeV, [0, 2] * u.deg

@@ -5,12 +5,13 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
+from numpy.testing import assert_allclose
+
 from gammastack.dl3 import read_observation
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
 from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
 from gammastack.run_files import read_run_images, write_run_images
-from numpy.testing import assert_allclose
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (3, 2), 0.1)
 PROVENANCE = Provenance(

@@ -8,13 +8,14 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
+from numpy.testing import assert_allclose
+
 from gammastack.dl3 import read_observation
 from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry, field_of_view, icrs_position
 from gammastack.images import run_images
 from gammastack.maker import StackedObsImageMaker
 from gammastack.stack import stack_runs
-from numpy.testing import assert_allclose
 
 
 class Case:

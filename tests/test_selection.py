@@ -1,4 +1,5 @@
 import pytest
+
 from dl3_files import refused, write_index
 from gammastack.datastore import DataStore
 from gammastack.selection import select_observations

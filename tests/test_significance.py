@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import norm, poisson
+
 from gammastack.significance import (
     correlate,
     disk_kernel,
     significance,
     significance_image,
 )
-from numpy.testing import assert_allclose
-from scipy.stats import norm, poisson
 
 
 @pytest.mark.parametrize(

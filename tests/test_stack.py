@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import RunImages
 from gammastack.stack import bkg_norm_table, fit_bkg_norm, stack_runs
-from numpy.testing import assert_allclose
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)

@@ -4,9 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
-import gammastack
 import yaml
 from packaging.requirements import Requirement
+
+import gammastack
 
 ROOT = Path(__file__).parents[1]
 # Names on bioconda and conda-forge that differ from those on PyPI

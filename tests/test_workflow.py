@@ -10,13 +10,14 @@ import pytest
 import yaml
 from astropy import units as u
 from astropy.io import fits
+from numpy.testing import assert_allclose
+
 from gammastack.datastore import DataStore
 from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry, separation, unit_vectors
 from gammastack.maker import StackedObsImageMaker
 from gammastack.products import read_image
 from gammastack.spectrum import power_law_integral
-from numpy.testing import assert_allclose
 from project import ROOT, Project
 
 BAND = "1TeV-10TeV"

@@ -314,6 +314,7 @@ def _radii(radius, key):
 def _radius(value, key):
     """Label, and size in pixels or in deg."""
     if isinstance(value, str):
+        key = f"{key} (an angle; pixels are a number without quotes)"
         return _label(value, key), (None, _size(value, key))
     return f"{value:g}pix", (float(value), None)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from gammastack.background import background_image
 from gammastack.counts import counts_image, select_events
-from gammastack.exposure import exposure_image
+from gammastack.exposure import exposure_image, exposure_unit
 from gammastack.geometry import ImageGeometry, field_of_view
 
 
@@ -46,6 +46,11 @@ class RunImages:
     exposure: np.ndarray | None = None
 
     n_obs = 1
+
+
+def image_units(for_integral_flux):
+    """Units of the images by kind, as FITS text."""
+    return {"counts": "", "bkg": "", "exposure": exposure_unit(for_integral_flux)}
 
 
 def run_images(

@@ -10,9 +10,8 @@ from gammastack.datastore import DataStore
 from gammastack.dl3 import read_observation
 from gammastack.errors import InputError
 from gammastack.exclusion import exclusion_mask as draw_exclusion_mask
-from gammastack.exposure import exposure_unit
 from gammastack.geometry import ImageGeometry
-from gammastack.images import run_images
+from gammastack.images import image_units, run_images
 from gammastack.products import Provenance, image_hdu
 from gammastack.significance import significance_image
 from gammastack.stack import bkg_norm_table, stack_runs
@@ -115,7 +114,7 @@ class StackedObsImageMaker:
         if not make_background_image:
             return
         self._keep("bkg", stack.bkg, provenance)
-        unit = exposure_unit(for_integral_flux)
+        unit = image_units(for_integral_flux)["exposure"]
         self._keep("exposure", stack.exposure, provenance, unit)
         if self.save_bkg_scale:
             self.table_bkg_norm = Table.from_pandas(bkg_norm_table(runs))

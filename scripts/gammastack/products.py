@@ -72,9 +72,9 @@ class Provenance:
             header.set("DATE-END", self.stop, "end of the last good time")
             header.set("MJD-OBS", Time(self.start).mjd, "the same as MJD")
             header.set("MJD-END", Time(self.stop).mjd, "the same as MJD")
-        header.set("LIVETIME", self.livetime, "[s] dead-time corrected")
-        header.set("ONTIME", self.ontime, "[s] sum of the good time intervals")
-        header.set("N_OBS", self.n_obs, "number of observations")
+            header.set("LIVETIME", self.livetime, "[s] dead-time corrected")
+            header.set("ONTIME", self.ontime, "[s] sum of the good time intervals")
+            header.set("N_OBS", self.n_obs, "number of observations")
         if self.energy_band is not None:
             header.set("E_MIN", self.energy_band[0], "[TeV] lower edge, included")
             header.set("E_MAX", self.energy_band[1], "[TeV] upper edge")

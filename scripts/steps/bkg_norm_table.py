@@ -2,6 +2,7 @@
 
 import pandas as pd
 from astropy.table import Table
+
 from gammastack.products import Provenance, read_image, table_hdu, write_hdus
 from gammastack.stack import bkg_norm_table
 

@@ -1,7 +1,10 @@
 """Draw the exclusion mask of a field."""
 
+from pathlib import Path
+
 import numpy as np
-from gammastack.exclusion import exclusion_mask
+
+from gammastack.exclusion import exclusion_mask, is_file
 from gammastack.geometry import ImageGeometry
 from gammastack.products import Provenance, image_hdu, write_hdus
 
@@ -9,10 +12,13 @@ from gammastack.products import Provenance, image_hdu, write_hdus
 def run(inputs, outputs, params):
     geometry = ImageGeometry.create(**params["image"])
     mask, notes = exclusion_mask(geometry, params["exclusion_mask"])
-    config = {"image": params["image"], "exclusion_mask": params["exclusion_mask"]}
+    # The folder of a file would make identical masks differ
+    exclusions = [
+        Path(item).name if is_file(item) else item for item in params["exclusion_mask"]
+    ]
+    config = {"image": params["image"], "exclusion_mask": exclusions}
     cards = (("NOTE", "; ".join(notes)),) if notes else ()
     hdu = image_hdu(
         mask.astype(np.uint8), geometry, "", Provenance(config, cards=cards)
     )
     write_hdus(outputs["mask"], [hdu])
-    return notes

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from gammastack.datastore import HDULocation
 from gammastack.dl3 import oddities, read_observation
-from gammastack.exposure import exposure_unit
 from gammastack.geometry import ImageGeometry
-from gammastack.images import run_images
+from gammastack.images import image_units, run_images
 from gammastack.run_files import write_run_images
 
 
@@ -27,7 +26,6 @@ def run(inputs, outputs, params):
         params["offset_band"],
         **spectrum,
     )
-    unit = exposure_unit(params["for_integral_flux"])
     pointing = observation.pointing
     cards = [
         ("RA_PNT", pointing.ra, "[deg] ICRS"),
@@ -39,7 +37,7 @@ def run(inputs, outputs, params):
     write_run_images(
         outputs,
         dict(zip(params["energy_bands"].items(), images, strict=True)),
-        {"counts": "", "bkg": "", "exposure": unit},
+        image_units(params["for_integral_flux"]),
         {"image": params["image"], "offset_band": params["offset_band"], **spectrum},
         tuple(cards),
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from gammastack.products import Provenance, image_hdu, read_image, write_hdus
 from gammastack.significance import significance_image
 

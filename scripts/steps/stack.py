@@ -3,11 +3,15 @@
 import json
 
 import pandas as pd
-from gammastack.exposure import exposure_unit
+
 from gammastack.geometry import ImageGeometry
+from gammastack.images import image_units
 from gammastack.products import Provenance, image_hdu, read_image, write_hdus
 from gammastack.run_files import read_run_images
 from gammastack.stack import stack_runs
+
+# Header keys of a run's images that go into the run table
+ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")
 
 
 def run(inputs, outputs, params):
@@ -42,17 +46,9 @@ def run(inputs, outputs, params):
     )
     total = ("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image")
     provenance = Provenance.of(stack, config, params["energy_band"], (total,))
-    units = {
-        "counts": "",
-        "bkg": "",
-        "exposure": exposure_unit(params["for_integral_flux"]),
-    }
+    units = image_units(params["for_integral_flux"])
     for kind in kinds:
         hdu = image_hdu(getattr(stack, kind), geometry, units[kind], provenance)
         write_hdus(outputs[kind], [hdu])
     table = pd.concat([pd.DataFrame(records), pd.DataFrame(origins)], axis=1)
     table.to_csv(outputs["runs"], index=False)
-
-
-# Header keys of a run's images that go into the run table
-ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.settings.types import ExecMode
 
 from gammastack.errors import InputError
-from gammastack.config import read_config
+from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.datastore import HDU_CLASSES, DataStore
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
@@ -24,6 +24,7 @@ except InputError as error:
 
 pathvars:
     results=settings.results,
+    simulated=f"{settings.results}/{SIMULATED_STORE}",
 
 
 wildcard_constraints:
@@ -43,7 +44,7 @@ def step(name, input, output, params):
     try:
         return pool.run(f"steps.{name}", *arguments)
     except InputError as error:
-        refusals.append(str(error))
+        refusals.append(f"{error}\n       Needed for {output[0]}")
         raise
 
 

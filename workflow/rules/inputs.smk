@@ -81,7 +81,7 @@ def products(wildcards):
 
 def simulated_files(wildcards):
     return expand(
-        "<results>/simulated-dl3/run_{obs_id}.fits",
+        "<simulated>/run_{obs_id}.fits",
         obs_id=simulated_obs_ids(settings.simulation["n_runs"]),
     )
 

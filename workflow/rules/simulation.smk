@@ -5,7 +5,7 @@ rule simulate_run:
     input:
         code=code("simulate_run"),
     output:
-        dl3="<results>/simulated-dl3/run_{obs_id}.fits",
+        dl3="<simulated>/run_{obs_id}.fits",
     params:
         simulation=settings.simulation,
         obs_id=lambda wildcards: int(wildcards.obs_id),
@@ -18,8 +18,8 @@ checkpoint simulate_index:
         dl3=simulated_files,
         code=code("simulate_index"),
     output:
-        obs_index="<results>/simulated-dl3/obs-index.fits.gz",
-        hdu_index="<results>/simulated-dl3/hdu-index.fits.gz",
+        obs_index="<simulated>/obs-index.fits.gz",
+        hdu_index="<simulated>/hdu-index.fits.gz",
     params:
         simulation=settings.simulation,
     run:
