@@ -5,11 +5,13 @@ A run is 30 to 100 ms of work, a new Python process with astropy costs ten times
 
 import multiprocessing
 import os
+import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib import import_module
 from modulefinder import ModuleFinder
+from multiprocessing import forkserver
 
 # Imported once, in the process that the workers are forked from. snakemake is
 # among them because multiprocessing imports the main program into each worker.
@@ -37,6 +39,12 @@ class Pool:
         self._workers = workers
         self._lock = threading.Lock()
         self._executor = None
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOADED)
+
+    def warm_up(self):
+        """Start with the slow imports while Snakemake looks at what is to be done."""
+        forkserver.ensure_running()
 
     def run(self, step, inputs, outputs, params):
         """Call ``run(inputs, outputs, params)`` of a module and wait for its result.
@@ -46,14 +54,19 @@ class Pool:
         """
         with self._lock:
             if self._executor is None:
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(PRELOADED)
-                self._executor = ProcessPoolExecutor(self._workers, mp_context=context)
-            future = self._executor.submit(_call, step, inputs, outputs, params)
+                # An interrupt from the keyboard is for Snakemake: it lets jobs finish
+                self._executor = ProcessPoolExecutor(
+                    self._workers,
+                    mp_context=self._context,
+                    initializer=signal.signal,
+                    initargs=(signal.SIGINT, signal.SIG_IGN),
+                )
+            future = self._executor.submit(run_here, step, inputs, outputs, params)
         return future.result()
 
 
-def _call(step, inputs, outputs, params):
+def run_here(step, inputs, outputs, params):
+    """Call ``run(inputs, outputs, params)`` of a module in this process."""
     return import_module(step).run(inputs, outputs, params)
 
 

@@ -34,7 +34,6 @@ SETTINGS = {
     },
 }
 STACK_AND_MAPS = [
-    f"bkg_norm_table sky {BAND}",
     f"excess sky {BAND}",
     "run_table sky",
     f"significance sky {BAND}",

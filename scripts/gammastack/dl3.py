@@ -4,8 +4,10 @@ Units inside: s, deg, TeV, m2. They are converted here and nowhere else.
 Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 """
 
+import gzip
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from gammastack.errors import InputError
 from gammastack.geometry import separation, unit_vectors
 from gammastack.irf import Background2D, Background3D, EffectiveArea2D
 
+GZIP_MAGIC = b"\x1f\x8b"
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
 # Files of this writer declare FOVALIGN = RADEC, but have the field-of-view longitude
@@ -307,7 +310,13 @@ def _open(path):
             f"{path}: no such file. It is listed in the HDU index of the store;"
             " restore it, or leave the run out with observations: exclude."
         )
-    with _naming_the_file(path), fits.open(path, memmap=False) as hdulist:
+    with _naming_the_file(path):
+        content = Path(path).read_bytes()
+        if content.startswith(GZIP_MAGIC):
+            # All at once: seeking in a compressed file starts over each time
+            content = gzip.decompress(content)
+        hdulist = fits.open(BytesIO(content))
+    with hdulist:
         yield hdulist
 
 

@@ -1,21 +1,9 @@
 """Exclusion masks: 1 = use, 0 = known source."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
-from regions import (
-    LinePixelRegion,
-    LineSkyRegion,
-    PixCoord,
-    PixelRegion,
-    PointPixelRegion,
-    PointSkyRegion,
-    Regions,
-)
 
 from gammastack.errors import InputError
 from gammastack.geometry import (
@@ -24,8 +12,6 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
-
-WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion)
 
 
 def exclusion_mask(geometry, exclusions):
@@ -62,7 +48,11 @@ def exclusion_mask(geometry, exclusions):
             mask &= use
             notes += note
         else:
-            mask &= ~_inside_regions(geometry, vectors, item)
+            # Importing regions is slow, and most fields do without
+            from gammastack.ds9 import inside_regions
+
+            text = _read_text(item) if is_file(item) else item
+            mask &= ~inside_regions(geometry, vectors, text, item)
     return mask, notes
 
 
@@ -71,53 +61,13 @@ def is_file(item):
     return isinstance(item, str) and item.endswith((".reg", ".fits", ".fits.gz"))
 
 
-def _inside_regions(geometry, vectors, text):
+def _read_text(path):
     try:
-        lines = Path(text).read_text(encoding="utf-8") if is_file(text) else text
-        with warnings.catch_warnings():
-            # What regions cannot read it leaves out with a warning
-            warnings.simplefilter("error", AstropyUserWarning)
-            regions = Regions.parse(lines, format="ds9")
-    except Exception as error:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"exclusion_mask: '{text}' is not a readable DS9 region ({error})"
+            f"exclusion_mask: '{path}' is not a readable DS9 region file ({error})"
         ) from error
-    if not len(regions):
-        raise InputError(
-            f"exclusion_mask: '{text}' holds no region. A region string looks like"
-            " 'icrs; circle(83.63, 22.01, 0.3)'."
-        )
-    ra, dec = lonlat(vectors)
-    on_sky = np.isfinite(ra)
-    sky = SkyCoord(ra[on_sky], dec[on_sky], unit="deg", frame="icrs")
-    pixels = PixCoord(*np.nonzero(on_sky)[::-1])
-    added, removed = np.zeros((2, *geometry.shape), dtype=bool)
-    for region in regions:
-        # DS9: a region with a minus sign is taken out of the others
-        if isinstance(region, WITHOUT_AREA):
-            raise InputError(
-                f"exclusion_mask: '{text}' holds a point or a line, which covers no"
-                " pixel; make it a circle"
-            )
-        minus = str(region.meta.get("include", True)).lower() in ("false", "-", "0")
-        region.meta.pop("include", None)
-        if isinstance(region, PixelRegion):
-            inside = region.contains(pixels)
-        else:
-            inside = region.contains(sky, _wcs_around(region))
-        (removed if minus else added)[on_sky] |= inside
-    return added & ~removed
-
-
-def _wcs_around(region):
-    """A WCS in which the shape of a region is what it is on the sky.
-
-    Around its centre, in its own frame, with true distances from the centre.
-    """
-    center = region.center if hasattr(region, "center") else region.vertices[0]
-    frame = "galactic" if center.frame.name == "galactic" else "icrs"
-    position = center.icrs.ra.deg, center.icrs.dec.deg
-    return ImageGeometry.create(position, frame, "ARC", (1, 1), 0.01).wcs
 
 
 def _mask_from_file(geometry, vectors, path):

@@ -191,9 +191,11 @@ class ImageGeometry:
             If the header has no celestial WCS or no image size.
         """
         shape = header.get("NAXIS2", 0), header.get("NAXIS1", 0)
-        wcs = WCS(header.copy(strip=True), fix=False).celestial
-        if wcs.naxis != 2 or not wcs.has_celestial:
+        wcs = WCS(header.copy(strip=True), fix=False)
+        if not wcs.has_celestial:
             raise InputError("the header holds no celestial WCS of two axes")
+        if wcs.naxis > 2:
+            wcs = wcs.celestial
         return cls(wcs, shape)
 
     def header(self):
@@ -305,9 +307,12 @@ class ImageGeometry:
 
 
 def _triangle_area(a, b, c):
+    """Area on the unit sphere between vectors (3, ...)."""
     ab, ac = b - a, c - a
-    triple = np.abs(np.einsum("i...,i...", a, np.cross(ab, ac, axis=0)))
-    dot_ab, dot_ac, dot_bc = (
-        np.einsum("i...,i...", u, v) for u, v in ((a, b), (a, c), (b, c))
+    triple = (
+        a[0] * (ab[1] * ac[2] - ab[2] * ac[1])
+        + a[1] * (ab[2] * ac[0] - ab[0] * ac[2])
+        + a[2] * (ab[0] * ac[1] - ab[1] * ac[0])
     )
-    return 2 * np.arctan2(triple, 1 + dot_ab + dot_ac + dot_bc)
+    dots = sum(a[i] * b[i] + a[i] * c[i] + b[i] * c[i] for i in range(3))
+    return 2 * np.arctan2(np.abs(triple), 1 + dots)

@@ -134,10 +134,15 @@ def write_hdus(path, hdus):
         hdus.writeto(file)
 
 
-def read_image(path, name=0):
-    """Data (native byte order), geometry and header of an image HDU."""
+def read_data(path, name=0):
+    """Data (native byte order) and header of an image HDU."""
     with fits.open(path, memmap=False) as hdus:
         header, data = hdus[name].header, hdus[name].data
-        geometry = ImageGeometry.from_header(header)
-        data = np.zeros(geometry.shape) if data is None else data
-        return data.astype(data.dtype.newbyteorder("=")), geometry, header
+        data = np.zeros((0, 0)) if data is None else data
+        return data.astype(data.dtype.newbyteorder("=")), header
+
+
+def read_image(path, name=0):
+    """Data (native byte order), geometry and header of an image HDU."""
+    data, header = read_data(path, name)
+    return data, ImageGeometry.from_header(header), header

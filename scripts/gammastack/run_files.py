@@ -1,7 +1,8 @@
 """The cached images of single runs: FITS files with one HDU per energy band."""
 
+from gammastack.geometry import ImageGeometry
 from gammastack.images import RunImages
-from gammastack.products import Provenance, image_hdu, read_image, write_hdus
+from gammastack.products import Provenance, image_hdu, read_data, write_hdus
 
 
 def write_run_images(paths, images, units, config, cards):
@@ -49,17 +50,17 @@ def read_run_images(paths, name):
     header : astropy.io.fits.Header
         Of the counts image.
     """
-    read = {kind: read_image(path, name) for kind, path in paths.items()}
-    _, geometry, header = read["counts"]
+    read = {kind: read_data(path, name) for kind, path in paths.items()}
+    _, header = read["counts"]
     images = RunImages(
         obs_id=header["OBS_ID"],
         start=header["DATE-OBS"],
         stop=header["DATE-END"],
         livetime=header["LIVETIME"],
         ontime=header["ONTIME"],
-        geometry=geometry,
+        geometry=ImageGeometry.from_header(header),
         n_events=header["N_EVENTS"],
         n_pixels=header["N_PIXELS"],
-        **{kind: data for kind, (data, _, _) in read.items()},
+        **{kind: data for kind, (data, _) in read.items()},
     )
     return images, header

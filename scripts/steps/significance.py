@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from gammastack.products import Provenance, image_hdu, read_image, write_hdus
+from gammastack.products import Provenance, image_hdu, read_data, read_image, write_hdus
 from gammastack.significance import significance_image
 
 
 def run(inputs, outputs, params):
     counts, geometry, header = read_image(inputs["counts"])
-    bkg, _, _ = read_image(inputs["bkg"])
+    bkg, _ = read_data(inputs["bkg"])
     pixels, angle = params["radius"]
     radius = pixels if angle is None else geometry.in_pixels(angle)
     image = significance_image(counts, bkg, radius)

@@ -3,12 +3,19 @@
 import json
 
 import pandas as pd
+from astropy.table import Table
 
 from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units
-from gammastack.products import Provenance, image_hdu, read_image, write_hdus
+from gammastack.products import (
+    Provenance,
+    image_hdu,
+    read_data,
+    table_hdu,
+    write_hdus,
+)
 from gammastack.run_files import read_run_images
-from gammastack.stack import stack_runs
+from gammastack.stack import bkg_norm_table, stack_runs
 
 # Header keys of a run's images that go into the run table
 ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")
@@ -23,7 +30,7 @@ def run(inputs, outputs, params):
     }
     mask = None
     if "mask" in inputs:
-        mask, _, header = read_image(inputs["mask"])
+        mask, header = read_data(inputs["mask"])
         mask = mask > 0
         config["exclusion_mask"] = json.loads(header["CONFIG"])["exclusion_mask"]
     kinds = [kind for kind in ("counts", "bkg", "exposure") if kind in inputs]
@@ -52,3 +59,8 @@ def run(inputs, outputs, params):
         write_hdus(outputs[kind], [hdu])
     table = pd.concat([pd.DataFrame(records), pd.DataFrame(origins)], axis=1)
     table.to_csv(outputs["runs"], index=False)
+    if "norms_csv" in outputs:
+        norms = bkg_norm_table(table)
+        norms.to_csv(outputs["norms_csv"], index=False)
+        columns = Table.from_pandas(norms, units={"livetime": "s"})
+        write_hdus(outputs["norms_fits"], [table_hdu(columns, "BKG_NORM", provenance)])

@@ -1,5 +1,6 @@
 import re
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +13,8 @@ from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.datastore import HDU_CLASSES, DataStore
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
-from gammastack.simulate import simulated_obs_ids
 from gammastack.summary import format_summary
-from pool import Pool, code_files
+from pool import Pool, code_files, run_here
 
 try:
     settings = read_config(config)
@@ -34,18 +34,33 @@ wildcard_constraints:
     radius="|_[^/]+",
 
 
-pool = Pool(workflow.cores)
+if workflow.exec_mode == ExecMode.SUBPROCESS:
+    # Started by Snakemake for one job, which it does without the profile
+    call = run_here
+else:
+    pool = Pool(workflow.cores)
+    call = pool.run
+    if not workflow.dryrun:
+        pool.warm_up()
+
 refusals = []
 
 
 def step(name, input, output, params):
-    """Run `steps.<name>` in the process pool."""
+    """Run `steps.<name>`."""
     arguments = (dict(part.items()) for part in (input, output, params))
     try:
-        return pool.run(f"steps.{name}", *arguments)
+        return call(f"steps.{name}", *arguments)
     except InputError as error:
         refusals.append(f"{error}\n       Needed for {output[0]}")
         raise
+
+
+def leave_at_once():
+    """Python would wait for the timers that the rate limit of Snakemake leaves behind."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def code(name):

@@ -20,6 +20,12 @@ def names_of_fields(condition):
 
 with_background = names_of_fields(lambda field: field.make_background_image)
 counts_only = names_of_fields(lambda field: not field.make_background_image)
+norms_saved = names_of_fields(
+    lambda field: field.make_background_image and field.save_bkg_scale
+)
+norms_not_saved = names_of_fields(
+    lambda field: field.make_background_image and not field.save_bkg_scale
+)
 
 
 @cache
@@ -80,6 +86,8 @@ def products(wildcards):
 
 
 def simulated_files(wildcards):
+    from gammastack.simulate import simulated_obs_ids
+
     return expand(
         "<simulated>/run_{obs_id}.fits",
         obs_id=simulated_obs_ids(settings.simulation["n_runs"]),

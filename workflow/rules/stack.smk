@@ -26,8 +26,10 @@ rule stack:
         bkg="<results>/{field}/{band}/bkg.fits",
         exposure="<results>/{field}/{band}/exposure.fits",
         runs="<results>/{field}/{band}/runs.csv",
+        norms_csv="<results>/{field}/{band}/table_bkg_norm.csv",
+        norms_fits="<results>/{field}/{band}/table_bkg_norm.fits",
     wildcard_constraints:
-        field=with_background,
+        field=norms_saved,
     params:
         band="{band}",
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
@@ -41,6 +43,16 @@ rule stack:
         step("stack", input, output, params)
 
 
+use rule stack as stack_without_norms with:
+    output:
+        counts="<results>/{field}/{band}/counts.fits",
+        bkg="<results>/{field}/{band}/bkg.fits",
+        exposure="<results>/{field}/{band}/exposure.fits",
+        runs="<results>/{field}/{band}/runs.csv",
+    wildcard_constraints:
+        field=norms_not_saved,
+
+
 use rule stack as stack_counts with:
     input:
         counts=run_files("counts"),
@@ -50,18 +62,6 @@ use rule stack as stack_counts with:
         runs="<results>/{field}/{band}/runs.csv",
     wildcard_constraints:
         field=counts_only,
-
-
-rule bkg_norm_table:
-    input:
-        runs="<results>/{field}/{band}/runs.csv",
-        bkg="<results>/{field}/{band}/bkg.fits",
-        code=code("bkg_norm_table"),
-    output:
-        csv="<results>/{field}/{band}/table_bkg_norm.csv",
-        fits="<results>/{field}/{band}/table_bkg_norm.fits",
-    run:
-        step("bkg_norm_table", input, output, params)
 
 
 rule run_table:

@@ -16,9 +16,11 @@ onsuccess:
     summary = Path(settings.results) / "summary.csv"
     if summary.is_file():
         print(format_summary(summary))
+    leave_at_once()
 
 
 onerror:
     # The last lines on the screen say what to do
     for refusal in sorted(refusals):
         print(f"ERROR: {refusal}")
+    leave_at_once()
