@@ -4,14 +4,15 @@ A run is 30 to 100 ms of work, a new Python process with astropy costs ten times
 """
 
 import multiprocessing
-import os
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from hashlib import sha256
 from importlib import import_module
 from modulefinder import ModuleFinder
 from multiprocessing import forkserver
+from pathlib import Path
 
 # Imported once, in the process that the workers are forked from. snakemake is
 # among them because multiprocessing imports the main program into each worker.
@@ -71,7 +72,7 @@ def run_here(step, inputs, outputs, params):
 
 
 @cache
-def code_files(module, folder):
+def code_hashes(module, folder):
     """Files below `folder` that a module consists of, with all that it imports.
 
     Parameters
@@ -82,12 +83,12 @@ def code_files(module, folder):
     Returns
     -------
     list of str
-        Relative to the working directory.
+        Name, and hash of the content, of each file.
     """
     finder = ModuleFinder(path=[str(folder)])
     finder.import_hook(module)
+    paths = [Path(found.__file__) for found in finder.modules.values()]
     return sorted(
-        os.path.relpath(found.__file__)
-        for found in finder.modules.values()
-        if found.__file__
+        f"{path.relative_to(folder)} {sha256(path.read_bytes()).hexdigest()[:12]}"
+        for path in paths
     )

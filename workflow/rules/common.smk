@@ -14,7 +14,7 @@ from gammastack.datastore import HDU_CLASSES, DataStore
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
 from gammastack.summary import format_summary
-from pool import Pool, code_files, run_here
+from pool import Pool, code_hashes, run_here
 
 try:
     settings = read_config(config)
@@ -48,9 +48,10 @@ refusals = []
 
 def step(name, input, output, params):
     """Run `steps.<name>`."""
-    arguments = (dict(part.items()) for part in (input, output, params))
+    inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
+    del params["code"]
     try:
-        return call(f"steps.{name}", *arguments)
+        return call(f"steps.{name}", inputs, outputs, params)
     except InputError as error:
         refusals.append(f"{error}\n       Needed for {output[0]}")
         raise
@@ -64,5 +65,8 @@ def leave_at_once():
 
 
 def code(name):
-    """Files of the step and of the modules it uses: an edit reruns what it touches."""
-    return code_files(f"steps.{name}", Path(workflow.basedir) / "scripts")
+    """Hashes of the step and the modules it uses: an edit reruns what it touches.
+
+    As a parameter: as inputs they would be read again for each job.
+    """
+    return code_hashes(f"steps.{name}", Path(workflow.basedir) / "scripts")

@@ -5,9 +5,10 @@ rule excess:
     input:
         counts="<results>/{field}/{band}/counts.fits",
         bkg="<results>/{field}/{band}/bkg.fits",
-        code=code("excess"),
     output:
         excess="<results>/{field}/{band}/excess.fits",
+    params:
+        code=code("excess"),
     run:
         step("excess", input, output, params)
 
@@ -16,10 +17,10 @@ rule significance:
     input:
         counts="<results>/{field}/{band}/counts.fits",
         bkg="<results>/{field}/{band}/bkg.fits",
-        code=code("significance"),
     output:
         significance="<results>/{field}/{band}/significance{radius}.fits",
     params:
+        code=code("significance"),
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
     run:
         step("significance", input, output, params)

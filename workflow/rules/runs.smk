@@ -4,7 +4,6 @@
 rule run_images:
     input:
         dl3=dl3_files,
-        code=code("run_images"),
     output:
         counts="<results>/{field}/runs/{obs_id}/counts.fits",
         bkg="<results>/{field}/runs/{obs_id}/bkg.fits",
@@ -12,6 +11,7 @@ rule run_images:
     wildcard_constraints:
         field=with_background,
     params:
+        code=code("run_images"),
         obs_id=lambda wildcards: int(wildcards.obs_id),
         hdus=hdus_in_files,
         index=index_row,

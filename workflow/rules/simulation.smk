@@ -2,11 +2,10 @@
 
 
 rule simulate_run:
-    input:
-        code=code("simulate_run"),
     output:
         dl3="<simulated>/run_{obs_id}.fits",
     params:
+        code=code("simulate_run"),
         simulation=settings.simulation,
         obs_id=lambda wildcards: int(wildcards.obs_id),
     run:
@@ -16,11 +15,11 @@ rule simulate_run:
 checkpoint simulate_index:
     input:
         dl3=simulated_files,
-        code=code("simulate_index"),
     output:
         obs_index="<simulated>/obs-index.fits.gz",
         hdu_index="<simulated>/hdu-index.fits.gz",
     params:
+        code=code("simulate_index"),
         simulation=settings.simulation,
     run:
         step("simulate_index", input, output, params)

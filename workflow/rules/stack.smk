@@ -4,10 +4,10 @@
 rule exclusion_mask:
     input:
         files=exclusion_files,
-        code=code("exclusion_mask"),
     output:
         mask="<results>/{field}/exclusion_mask.fits",
     params:
+        code=code("exclusion_mask"),
         image=of_field("image"),
         exclusion_mask=of_field("exclusion_mask"),
     run:
@@ -20,7 +20,6 @@ rule stack:
         bkg=run_files("bkg"),
         exposure=run_files("exposure"),
         mask="<results>/{field}/exclusion_mask.fits",
-        code=code("stack"),
     output:
         counts="<results>/{field}/{band}/counts.fits",
         bkg="<results>/{field}/{band}/bkg.fits",
@@ -31,6 +30,7 @@ rule stack:
     wildcard_constraints:
         field=norms_saved,
     params:
+        code=code("stack"),
         band="{band}",
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
         image=of_field("image"),
@@ -56,7 +56,6 @@ use rule stack as stack_without_norms with:
 use rule stack as stack_counts with:
     input:
         counts=run_files("counts"),
-        code=code("stack"),
     output:
         counts="<results>/{field}/{band}/counts.fits",
         runs="<results>/{field}/{band}/runs.csv",
@@ -70,10 +69,10 @@ rule run_table:
             f"{settings.results}/{wildcards.field}/{band}/runs.csv"
             for band in field_of(wildcards).energy_bands
         ],
-        code=code("run_table"),
     output:
         runs="<results>/{field}/runs.csv",
     params:
+        code=code("run_table"),
         bands=lambda wildcards: list(field_of(wildcards).energy_bands),
     run:
         step("run_table", input, output, params)

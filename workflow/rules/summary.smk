@@ -5,9 +5,10 @@ rule summary:
     input:
         images=[f"{folder}/{image}.fits" for folder, image in fields_and_bands()],
         runs=[f"{folder}/runs.csv" for folder, _ in fields_and_bands()],
-        code=code("summary"),
     output:
         summary="<results>/summary.csv",
+    params:
+        code=code("summary"),
     run:
         step("summary", input, output, params)
 
