@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -25,6 +26,10 @@ PRELOADED = [
     "astropy.table",
     "astropy.wcs",
 ]
+
+
+class WorkerKilled(RuntimeError):
+    """A process of the pool ended before its step did."""
 
 
 class Pool:
@@ -50,8 +55,8 @@ class Pool:
     def run(self, step, inputs, outputs, params):
         """Call ``run(inputs, outputs, params)`` of a module and wait for its result.
 
-        Exceptions of the call are raised here; a worker that was killed raises
-        `concurrent.futures.process.BrokenProcessPool`.
+        Exceptions of the call are raised here; `WorkerKilled` if a process of the pool
+        was killed, after which the pool is of no more use.
         """
         with self._lock:
             if self._executor is None:
@@ -63,7 +68,13 @@ class Pool:
                     initargs=(signal.SIGINT, signal.SIG_IGN),
                 )
             future = self._executor.submit(run_here, step, inputs, outputs, params)
-        return future.result()
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise WorkerKilled(
+                "a worker process was killed, perhaps for lack of memory. Finished"
+                " results are kept: start again, with fewer --cores if it happens again."
+            ) from error
 
 
 def run_here(step, inputs, outputs, params):

@@ -362,3 +362,23 @@ def test_hess_crab(hess_store, tmp_path):
         )
         < 0.03
     )
+
+
+def test_killed_worker_and_next_invocation(project, built):
+    """The message says what to do; the next invocation ends with the same results."""
+    shutil.rmtree(project.folder / "results")
+    step = project.folder / "scripts" / "steps" / "run_images.py"
+    code = step.read_text()
+    kill = "\n    import os\n\n    os.kill(os.getpid(), 9)\n"
+    step.write_text(
+        code.replace(
+            "def run(inputs, outputs, params):",
+            f"def run(inputs, outputs, params):{kill}",
+        )
+    )
+    done = project.snakemake()
+    assert done.code != 0
+    assert "ERROR: a worker process was killed" in done.text
+    step.write_text(code)
+    assert project.snakemake().code == 0
+    assert project.products() == built.products()

@@ -14,7 +14,7 @@ from gammastack.datastore import HDU_CLASSES, DataStore
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
 from gammastack.summary import format_summary
-from pool import Pool, code_hashes, run_here
+from pool import Pool, WorkerKilled, code_hashes, run_here
 
 try:
     settings = read_config(config)
@@ -52,7 +52,7 @@ def step(name, input, output, params):
     del params["code"]
     try:
         return call(f"steps.{name}", inputs, outputs, params)
-    except InputError as error:
+    except (InputError, WorkerKilled) as error:
         refusals.append(f"{error}\n       Needed for {output[0]}")
         raise
 
