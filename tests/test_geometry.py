@@ -149,6 +149,14 @@ def test_field_of_view_selects_the_offset_band():
     assert_allclose(view.image(view.offset[view.selected]).max(), 1.5, atol=0.05)
 
 
+def test_pixels_that_the_edge_of_the_projection_cuts_are_not_selected():
+    """They have no solid angle, so that counts there would have no background."""
+    sky = image((0, 0), projection="AIT", width=(360, 180), binsz=0.25)
+    view = field_of_view(sky, 180.0, 30.0, (0, 2))
+    assert view.selected.any()
+    assert (view.solid_angle > 0).all()
+
+
 def test_header_round_trip():
     geometry = image(frame="galactic", projection="CAR")
     header = geometry.header()

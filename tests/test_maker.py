@@ -65,6 +65,9 @@ def test_making_images_twice_changes_nothing(maker):
     maker.make_images(make_background_image=True)
     assert_allclose(maker.images["bkg"].data, first[0])
     assert len(maker.table_bkg_norm) == first[1]
+    maker.make_images()
+    assert set(maker.images) == {"exclusion", "counts"}
+    assert maker.table_bkg_norm is None
 
 
 def test_reference_image_from_a_file(maker, simulated_store, tmp_path):
@@ -86,6 +89,11 @@ def test_obs_id_twice_is_refused(simulated_store):
 def test_mask_of_another_grid_is_refused(simulated_store):
     other = ImageGeometry.create((83.6, 22.0), "galactic", "TAN", (4, 4), 0.1)
     mask = fits.PrimaryHDU(np.ones(other.shape), other.header())
+    with pytest.raises(InputError, match="not on the grid"):
+        StackedObsImageMaker(GEOMETRY, *BANDS, simulated_store[0], [1001], mask)
+    header = GEOMETRY.header()
+    header["CRPIX1"] += 10
+    mask = fits.PrimaryHDU(np.ones(GEOMETRY.shape), header)
     with pytest.raises(InputError, match="not on the grid"):
         StackedObsImageMaker(GEOMETRY, *BANDS, simulated_store[0], [1001], mask)
     with pytest.raises(InputError, match=r"shape \(3, 3\)"):

@@ -13,7 +13,6 @@ from astropy.io import fits
 from numpy.testing import assert_allclose
 
 from gammastack.datastore import DataStore
-from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry, separation, unit_vectors
 from gammastack.maker import StackedObsImageMaker
 from gammastack.products import read_image
@@ -152,11 +151,45 @@ def test_exclusion_changed_reads_no_event_file(project):
     norms = pd.read_csv(
         project.folder / "results" / "sky" / BAND / "table_bkg_norm.csv"
     )
-    mask, _ = exclusion_mask(
-        ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (3, 3), 0.05),
+    geometry = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (3, 3), 0.05)
+    maker = StackedObsImageMaker(
+        geometry,
+        [1, 10] * u.TeV,
+        [0, 2] * u.deg,
+        project.folder / "store",
+        RUNS,
         [{"center": (83.63, 22.01), "radius": 0.5}],
     )
-    assert norms["n_counts"].max() < mask.sum() * 5
+    maker.make_images(True)
+    expected = maker.table_bkg_norm["n_counts"].tolist()
+    assert norms["n_counts"].tolist() == expected
+
+
+def test_content_of_a_region_file_changed(project):
+    regions = project.folder / "sources.reg"
+    regions.write_text("icrs; circle(83.63, 22.01, 0.3)")
+    project.change_config(fields={"sky": {"exclusion_mask": ["sources.reg"]}})
+    assert project.snakemake().code == 0
+    regions.write_text("icrs; circle(83.63, 22.01, 0.4)")
+    assert project.snakemake().jobs == sorted(["exclusion_mask sky", *STACK_AND_MAPS])
+
+
+def test_run_list_in_a_table_changed(project):
+    table = project.folder / "runs.csv"
+    table.write_text("OBS_ID\n1001\n1002\n1003\n1004\n")
+    project.change_config(observations={"table": "runs.csv"})
+    assert project.snakemake().jobs == []
+    table.write_text("OBS_ID\n1001\n1004\n")
+    assert project.snakemake().jobs == sorted(STACK_AND_MAPS)
+
+
+def test_two_fields_share_a_run(project):
+    other = {"center": [83.0, 22.0], "observations": {"obs_ids": [1001]}}
+    project.change_config(fields={**SETTINGS["fields"], "west": other})
+    done = project.snakemake()
+    assert done.code == 0
+    assert [job for job in done.jobs if "run_images" in job] == ["run_images west 1001"]
+    assert not [job for job in done.jobs if " sky" in job]
 
 
 @pytest.mark.parametrize(

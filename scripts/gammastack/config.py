@@ -101,12 +101,8 @@ def read_config(settings):
         Naming the key.
     """
     _validate(settings)
-    defaults = {
-        key: rule["default"]
-        for key, rule in schema()["$defs"]["field"]["properties"].items()
-        if "default" in rule
-    }
     field_keys = schema()["$defs"]["field"]["properties"]
+    defaults = _defaults(field_keys)
     common = {key: value for key, value in settings.items() if key in field_keys}
     results = settings.get("results", schema()["properties"]["results"]["default"])
     results = _expand(results, "results")
@@ -225,6 +221,8 @@ def _field(name, settings):
         fail(
             f"offset_band: [{low}, {high}] must grow, from 0 deg or more to less than 90 deg"
         )
+    if not np.isfinite(settings["spectral_index"]):
+        fail(f"spectral_index: {settings['spectral_index']} is no index")
     return Field(
         name=name,
         datastore=_expand(settings["datastore"], key("datastore")),
@@ -278,7 +276,10 @@ def _energy_band(edges, key):
     low, high = (_quantity(edge, "TeV", key) for edge in edges)
     if not 0 < low < high:
         raise InputError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
-    return "-".join(_label(edge, key) for edge in edges), (low, high)
+    name = "-".join(_label(edge, key) for edge in edges)
+    if "/" in name or " " in name:
+        raise InputError(f"{key}: use plain units such as TeV or GeV, not {edges[0]}")
+    return name, (low, high)
 
 
 def _label(text, key):
@@ -316,28 +317,35 @@ def _radius(value, key):
     if isinstance(value, str):
         key = f"{key} (an angle; pixels are a number without quotes)"
         return _label(value, key), (None, _size(value, key))
+    if not np.isfinite(value):
+        raise InputError(f"{key}: {value} is no radius")
     return f"{value:g}pix", (float(value), None)
 
 
 def _simulation(settings):
     properties = schema()["$defs"]["simulation"]["properties"]
-    defaults = {
-        key: rule["default"] for key, rule in properties.items() if "default" in rule
-    }
-    settings = {**defaults, **settings}
+    settings = {**_defaults(properties), **settings}
+    source_defaults = _defaults(properties["sources"]["items"]["properties"])
     return {
         **settings,
         "center": _position(settings["center"], "simulation: center"),
-        "wobble": _quantity(settings["wobble"], "deg", "simulation: wobble"),
+        "wobble": _size(settings["wobble"], "simulation: wobble"),
         "sources": [
-            {
-                "center": _position(source["center"], "simulation: sources: center"),
-                "flux": source["flux"],
-                "index": source.get("index", 2.3),
-                "sigma": _quantity(
-                    source.get("sigma", "0 deg"), "deg", "simulation: sigma"
-                ),
-            }
-            for source in settings["sources"]
+            _source({**source_defaults, **source}) for source in settings["sources"]
         ],
+    }
+
+
+def _source(settings):
+    key = "simulation: sources"
+    return {
+        **settings,
+        "center": _position(settings["center"], f"{key}: center"),
+        "sigma": _size(settings["sigma"], f"{key}: sigma"),
+    }
+
+
+def _defaults(properties):
+    return {
+        key: rule["default"] for key, rule in properties.items() if "default" in rule
     }

@@ -57,9 +57,6 @@ def counts_image(events, gti, view, energy_band):
     """
     use = gti.contains(events.time) & _in_band(events.energy, energy_band)
     ny, nx = view.geometry.shape
-    x, y = view.geometry.pixel_coordinates(events.ra[use], events.dec[use])
-    on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
-    columns = np.floor(x[on_image] + 0.5).astype(int)
-    rows = np.floor(y[on_image] + 0.5).astype(int)
+    rows, columns, _ = view.geometry.pixel_index(events.ra[use], events.dec[use])
     counts = np.bincount(rows * nx + columns, minlength=ny * nx).reshape(ny, nx)
     return np.where(view.selected, counts, 0).astype(np.int32)

@@ -127,7 +127,8 @@ class DataStore:
             "HDU_NAME",
         ]
         header, table = self._read_index(HDU_INDEX, columns)
-        base = header.get("BASE_DIR", "") or self.folder
+        base = os.path.expandvars(header.get("BASE_DIR", "").strip())
+        base = os.path.join(self.folder, base)
         hdus = {}
         for obs_id, kind, hdu_class, folder, name, hdu_name in zip(
             *(table[column].tolist() for column in columns), strict=True
@@ -190,6 +191,11 @@ class DataStore:
             f" {kind} and class {' or '.join(HDU_CLASSES[kind])}"
             f"{f' (only {known})' if known else ''}. {remedy}"
         )
+
+
+def hdu_types(make_background_image):
+    """Types of the HDUs that images are made of; counts alone need no responses."""
+    return tuple(HDU_CLASSES) if make_background_image else ("events", "gti")
 
 
 def listing(values, limit=5):

@@ -91,10 +91,7 @@ def _mask_from_file(geometry, vectors, path):
         raise InputError(
             f"exclusion_mask: '{path}' has other values than 1 (use) and 0 (exclude)"
         )
-    ny, nx = data.shape
-    x, y = other.pixel_coordinates(*lonlat(vectors))
-    covered = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
-    columns, rows = (np.floor(axis[covered] + 0.5).astype(int) for axis in (x, y))
+    rows, columns, covered = other.pixel_index(*lonlat(vectors))
     mask = np.ones(geometry.shape, dtype=bool)
     mask[covered] = data[rows, columns] > 0
     if geometry.same_grid(other) and covered.all():

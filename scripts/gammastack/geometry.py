@@ -76,7 +76,8 @@ class FieldOfView:
     offset : ndarray, shape (ny, nx)
         Angle in deg between pixel centre and pointing; NaN off the sky.
     selected : ndarray of bool, shape (ny, nx)
-        Pixels whose centre lies in the offset band, lower edge included.
+        Pixels whose centre lies in the offset band, lower edge included, and that have
+        a solid angle.
     lon, lat : ndarray, shape (n_selected,)
         Field-of-view longitude (growing to the east) and latitude (to the
         north) of the selected pixels in deg.
@@ -117,9 +118,11 @@ def field_of_view(geometry, ra, dec, offset_band):
     cutout = geometry.cutout(ra, dec, high)
     vectors = cutout.pixel_vectors()
     offset = separation(vectors, unit_vectors(ra, dec))
-    selected = (offset >= low) & (offset < high)
+    solid_angle = cutout.solid_angle()
+    # A pixel that the edge of the projection cuts has no area that can be given
+    selected = (offset >= low) & (offset < high) & (solid_angle > 0)
     lon, lat = offset_coordinates(vectors[:, selected], ra, dec)
-    solid_angle = cutout.solid_angle()[selected]
+    solid_angle = solid_angle[selected]
     return FieldOfView(cutout, offset, selected, lon, lat, solid_angle, high)
 
 
@@ -234,6 +237,18 @@ class ImageGeometry:
         """Zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
         vectors = _rotate(self._from_icrs, unit_vectors(ra, dec))
         return self.wcs.wcs_world2pix(*lonlat(vectors), 0)
+
+    def pixel_index(self, ra, dec):
+        """Rows and columns of ICRS positions in deg, and which of them are on the image.
+
+        A pixel holds its lower edges. Rows and columns are those of the positions that
+        are on the image.
+        """
+        ny, nx = self.shape
+        x, y = self.pixel_coordinates(ra, dec)
+        inside = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
+        rows, columns = (np.floor(axis[inside] + 0.5).astype(int) for axis in (y, x))
+        return rows, columns, inside
 
     def solid_angle(self):
         """Solid angle (ny, nx) of each pixel in sr, 0 off the sky.

@@ -19,6 +19,10 @@ from gammastack.spectrum import exponential_integral
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
 # Empty bins take part in a log interpolation with the smallest normal float32
 SMALLEST_RATE = float(np.finfo(np.float32).tiny)
+# In s-1 sr-1: what is left of a band that holds nothing but empty bins is less
+NO_RATE = 1e-15
+# In ln(rate), for half a bin
+LARGEST_STEP = 3.0
 # Edges in files are often float32
 EDGE_TOLERANCE = 1e-6
 
@@ -197,13 +201,32 @@ def _log_rate(rate):
     return log_rate
 
 
+def _interpolate(nodes, log_rate, x):
+    """Log rate (n, ...) at the nodes, interpolated to x along the first axis.
+
+    Beyond the outermost nodes it grows by `LARGEST_STEP` at most: next to an empty
+    bin the slope means nothing.
+    """
+    if len(nodes) == 1:
+        return np.broadcast_to(log_rate[0], (len(x), *log_rate.shape[1:]))
+    lower, weight = _line(nodes, x)
+    weight = weight.reshape(-1, *[1] * (log_rate.ndim - 1))
+    return _on_line(log_rate[lower], log_rate[lower + 1], weight)
+
+
+def _on_line(low, high, weight):
+    value = (1 - weight) * low + weight * high
+    return np.minimum(value, np.maximum(low, high) + LARGEST_STEP)
+
+
 def _integrate_log_log(log_rate, u):
     """Integral over E of power-law segments; log_rate (..., n) at log energies u (n,).
 
     With y = E * rate, a segment is y_low ln(E_high / E_low) exprel(ln(y_high / y_low)).
     """
     y = log_rate + u
-    return np.sum(np.exp(y[..., :-1]) * np.diff(u) * exprel(np.diff(y)), axis=-1)
+    rate = np.sum(np.exp(y[..., :-1]) * np.diff(u) * exprel(np.diff(y)), axis=-1)
+    return np.where(rate > NO_RATE, rate, 0.0)
 
 
 class _Background:
@@ -224,8 +247,8 @@ class _Background:
         """Log energies (n,) of the band's nodes and the log rate (..., n) there."""
         centers = _log_centers(self.energy)
         u = _band_nodes(centers, band)
-        matrix = _interpolation_matrix(centers, u)
-        return u, np.tensordot(self._log_rate, matrix, axes=([0], [1]))
+        table = _interpolate(centers, self._log_rate, u)
+        return u, np.ascontiguousarray(np.moveaxis(table, 0, -1))
 
 
 @dataclass(frozen=True)
@@ -263,8 +286,8 @@ class Background2D(_Background):
         offset = np.degrees(
             np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
         )
-        at_offset = _interpolation_matrix(_centers(self.offset), offset)
-        return _integrate_log_log(at_offset @ table, u)
+        at_offset = _interpolate(_centers(self.offset), table, offset)
+        return _integrate_log_log(at_offset, u)
 
 
 @dataclass(frozen=True)
@@ -316,6 +339,6 @@ class Background3D(_Background):
         i, wx = _line(_centers(self.lon), lon)
         j, wy = _line(_centers(self.lat), lat)
         wx, wy = wx[:, None], wy[:, None]
-        low = (1 - wy) * table[i, j] + wy * table[i, j + 1]
-        high = (1 - wy) * table[i + 1, j] + wy * table[i + 1, j + 1]
-        return _integrate_log_log((1 - wx) * low + wx * high, u)
+        low = _on_line(table[i, j], table[i, j + 1], wy)
+        high = _on_line(table[i + 1, j], table[i + 1, j + 1], wy)
+        return _integrate_log_log(_on_line(low, high, wx), u)

@@ -6,7 +6,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gammastack.datastore import DataStore
+from gammastack.datastore import DataStore, hdu_types
 from gammastack.dl3 import read_observation
 from gammastack.errors import InputError
 from gammastack.exclusion import exclusion_mask as draw_exclusion_mask
@@ -42,8 +42,7 @@ class StackedObsImageMaker:
     Attributes
     ----------
     images : dict of str to astropy.io.fits.PrimaryHDU
-        ``exclusion``, ``counts``, ``bkg``, ``exposure``, ``significance``, ``excess``; the
-        HDUs that the pipeline writes.
+        ``exclusion``, ``counts``, ``bkg``, ``exposure``, ``significance``, ``excess``.
     table_bkg_norm : astropy.table.Table
         OBS_ID, bkg_scale and more, one row per used run.
     table_runs : astropy.table.Table
@@ -95,6 +94,10 @@ class StackedObsImageMaker:
         radius : float or astropy.units.Quantity
             Correlation radius in pixels, or an angle.
         """
+        self.images = {
+            name: hdu for name, hdu in self.images.items() if name == "exclusion"
+        }
+        self.table_bkg_norm = None
         spectrum = {
             "spectral_index": spectral_index,
             "for_integral_flux": for_integral_flux,
@@ -122,11 +125,7 @@ class StackedObsImageMaker:
         self.excess_image()
 
     def _run_images(self, make_background_image, spectrum):
-        types = (
-            ("events", "gti", "aeff", "bkg")
-            if make_background_image
-            else ("events", "gti")
-        )
+        types = hdu_types(make_background_image)
         for obs_id in self.obs_ids:
             observation = read_observation(obs_id, self.data_store.hdus(obs_id, types))
             yield from run_images(
@@ -172,7 +171,8 @@ def _geometry(image):
 
 
 def _obs_ids(table):
-    obs_ids = table if isinstance(table, (list, tuple)) else table["OBS_ID"]
+    columns = getattr(table, "colnames", getattr(table, "columns", ()))
+    obs_ids = table["OBS_ID"] if "OBS_ID" in columns else table
     obs_ids = sorted(int(obs_id) for obs_id in obs_ids)
     if len(set(obs_ids)) < len(obs_ids):
         raise InputError("obs_table: an OBS_ID occurs more than once")
@@ -185,7 +185,9 @@ def _mask(mask, geometry):
     if isinstance(mask, list):
         return draw_exclusion_mask(geometry, mask)[0]
     if hasattr(mask, "header"):
-        if not geometry.same_grid(ImageGeometry.from_header(mask.header)):
+        other = ImageGeometry.from_header(mask.header)
+        crpix = geometry.wcs.wcs.crpix, other.wcs.wcs.crpix
+        if not (geometry.same_grid(other) and np.allclose(*crpix, rtol=0, atol=1e-6)):
             raise InputError(
                 "exclusion_mask: it is not on the grid of empty_image; give its file name"
                 " in a list to have it resampled"

@@ -41,7 +41,7 @@ def run(inputs, outputs, params):
             images, header = read_run_images(
                 dict(zip(kinds, paths, strict=True)), params["band"]
             )
-            origins.append({key: header.get(key, "") for key in ORIGIN})
+            origins.append({key: header.get(key, "") for key in ("OBS_ID", *ORIGIN)})
             yield images
 
     stack, records = stack_runs(
@@ -57,7 +57,7 @@ def run(inputs, outputs, params):
     for kind in kinds:
         hdu = image_hdu(getattr(stack, kind), geometry, units[kind], provenance)
         write_hdus(outputs[kind], [hdu])
-    table = pd.concat([pd.DataFrame(records), pd.DataFrame(origins)], axis=1)
+    table = pd.DataFrame(records).merge(pd.DataFrame(origins), validate="1:1")
     table.to_csv(outputs["runs"], index=False)
     if "norms_csv" in outputs:
         norms = bkg_norm_table(table)

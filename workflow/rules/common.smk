@@ -10,7 +10,7 @@ from snakemake.settings.types import ExecMode
 
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
-from gammastack.datastore import HDU_CLASSES, DataStore
+from gammastack.datastore import DataStore, hdu_types
 from gammastack.exclusion import is_file
 from gammastack.selection import select_observations
 from gammastack.summary import format_summary

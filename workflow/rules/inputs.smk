@@ -45,10 +45,6 @@ def selected_runs(name):
     )
 
 
-def hdu_types(field):
-    return tuple(HDU_CLASSES) if field.make_background_image else ("events", "gti")
-
-
 def check_observations():
     """Refuse a bad selection before any job starts.
 
@@ -56,7 +52,8 @@ def check_observations():
     """
     for name, field in settings.fields.items():
         store = datastore(field.datastore)
-        refuse_clearly(store.require, selected_runs(name), hdu_types(field))
+        types = hdu_types(field.make_background_image)
+        refuse_clearly(store.require, selected_runs(name), types)
 
 
 def refuse_clearly(function, *arguments):
@@ -98,7 +95,8 @@ def dl3_hdus(wildcards):
     """Locations of the HDUs of a run that its images are made of."""
     field = field_of(wildcards)
     obs_id = int(wildcards.obs_id)
-    return refuse_clearly(datastore(field.datastore).hdus, obs_id, hdu_types(field))
+    types = hdu_types(field.make_background_image)
+    return refuse_clearly(datastore(field.datastore).hdus, obs_id, types)
 
 
 def dl3_files(wildcards):
