@@ -247,10 +247,14 @@ def test_counts_only_needs_no_responses(project):
 
 
 def test_no_norm_table_unless_wanted(project):
-    shutil.rmtree(project.folder / "results")
-    project.change_config(save_bkg_scale=False)
-    assert project.snakemake().code == 0
-    assert not any("table_bkg_norm" in name for name in project.products())
+    """A table of an earlier configuration stays, but is named."""
+    table = project.folder / "results" / "sky" / BAND / "table_bkg_norm.csv"
+    table.unlink()
+    project.change_config(save_bkg_scale=False, ncounts_min=1)
+    done = project.snakemake()
+    assert done.rules == sorted([*STACKED - {"stack"}, "stack_without_norms"])
+    assert not table.exists()
+    assert re.search(r"Of another configuration.*table_bkg_norm\.fits", done.text)
 
 
 def test_bad_run_keeps_the_others(project):

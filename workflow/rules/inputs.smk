@@ -82,6 +82,15 @@ def products(wildcards):
                 yield f"{folder}/table_bkg_norm.fits"
 
 
+def leftovers():
+    """Maps and tables beside those that this configuration makes."""
+    wanted = {Path(path) for path in products(None)}
+    for folder, _ in fields_and_bands():
+        for path in sorted(Path(folder).glob("*")):
+            if path not in wanted and path.name != "runs.csv":
+                yield str(path)
+
+
 def simulated_files(wildcards):
     from gammastack.simulate import simulated_obs_ids
 

@@ -17,6 +17,8 @@ onsuccess:
     summary = Path(settings.results) / "summary.csv"
     if summary.is_file():
         print(format_summary(summary))
+    if others := list(leftovers()):
+        print("Of another configuration, delete if you do not need them:", *others)
     leave_at_once()
 
 
