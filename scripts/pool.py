@@ -4,6 +4,7 @@ A run is 30 to 100 ms of work, a new Python process with astropy costs ten times
 """
 
 import multiprocessing
+import os
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
@@ -60,21 +61,29 @@ class Pool:
         """
         with self._lock:
             if self._executor is None:
-                # An interrupt from the keyboard is for Snakemake: it lets jobs finish
                 self._executor = ProcessPoolExecutor(
-                    self._workers,
-                    mp_context=self._context,
-                    initializer=signal.signal,
-                    initargs=(signal.SIGINT, signal.SIG_IGN),
+                    self._workers, mp_context=self._context, initializer=_obey_parent
                 )
-            future = self._executor.submit(run_here, step, inputs, outputs, params)
         try:
-            return future.result()
+            return self._executor.submit(
+                run_here, step, inputs, outputs, params
+            ).result()
         except BrokenProcessPool as error:
             raise WorkerKilled(
                 "a worker process was killed, perhaps for lack of memory. Finished"
                 " results are kept: start again, with fewer --cores if it happens again."
             ) from error
+
+
+def _obey_parent():
+    """Leave an interrupt from the keyboard to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def run_here(step, inputs, outputs, params):

@@ -8,6 +8,7 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
 from gammastack.dl3 import read_observation
+from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
 from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
@@ -64,6 +65,14 @@ def test_identical_inputs_give_identical_files(tmp_path, name):
         time.sleep(1.1)  # times in FITS headers are in seconds
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert str(tmp_path).encode() not in paths[0].read_bytes()
+
+
+def test_damaged_result_is_named(tmp_path):
+    path = tmp_path / "image.fits"
+    write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE)])
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"(?s)image\.fits: damaged result.*delete it"):
+        read_image(path)
 
 
 def test_image_round_trip(tmp_path):

@@ -3,6 +3,10 @@
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -419,3 +423,44 @@ def test_killed_worker_and_next_invocation(project, built):
     step.write_text(code)
     assert project.snakemake().code == 0
     assert project.products() == built.products()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_and_started_again(tmp_path, built, number):
+    """Results are those of an undisturbed run, and no process outlives the first one."""
+    project = Project(tmp_path / "project", SETTINGS)
+    shutil.copytree(built.folder / "store", project.folder / "store")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    process = subprocess.Popen(
+        command,
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    runs = project.folder / "results" / "sky" / "runs"
+    deadline = time.monotonic() + 60
+    while not runs.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.kill()
+    assert process.wait(timeout=30) != 0
+    while _alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(process.pid)
+    if number == signal.SIGKILL:
+        assert project.snakemake("--unlock").code == 0
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    assert project.products() == built.products()
+
+
+def _alive(group):
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

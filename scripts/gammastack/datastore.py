@@ -88,7 +88,9 @@ class DataStore:
                 table.convert_bytestring_to_unicode()
         # What astropy raises on a damaged file is not documented
         except Exception as error:
-            raise InputError(f"{path}: not a readable FITS table ({error})") from error
+            raise InputError(
+                f"{path}: not a readable FITS table ({error}). Fetch it again."
+            ) from error
         if missing := [column for column in columns if column not in table.colnames]:
             raise InputError(f"{path}: the table has no column {', '.join(missing)}")
         flat = [column for column in table.colnames if table[column].ndim == 1]

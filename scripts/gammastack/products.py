@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.time import Time
 
 from gammastack import __version__
+from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 
 
@@ -135,11 +136,23 @@ def write_hdus(path, hdus):
 
 
 def read_data(path, name=0):
-    """Data (native byte order) and header of an image HDU."""
-    with fits.open(path, memmap=False) as hdus:
-        header, data = hdus[name].header, hdus[name].data
-        data = np.zeros((0, 0)) if data is None else data
-        return data.astype(data.dtype.newbyteorder("=")), header
+    """Data (native byte order) and header of an image HDU.
+
+    Raises
+    ------
+    gammastack.errors.InputError
+        If the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
+            header, data = hdus[name].header, hdus[name].data
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
+        raise InputError(
+            f"{path}: damaged result ({error}); delete it and start again"
+        ) from error
+    data = np.zeros((0, 0)) if data is None else data
+    return data.astype(data.dtype.newbyteorder("=")), header
 
 
 def read_image(path, name=0):

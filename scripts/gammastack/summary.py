@@ -31,7 +31,7 @@ def format_summary(path):
             "counts": table["counts"],
             "bkg": text("bkg", "{:.1f}"),
             "excess": text("excess", "{:.1f}"),
-            "peak": text("peak_significance", "{:.1f}"),
+            "peak S": text("peak_significance", "{:.1f}"),
             "at RA": text("peak_ra", "{:.3f}"),
             "Dec": text("peak_dec", "{:+.3f}"),
             "folder": table["folder"],

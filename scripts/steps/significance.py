@@ -28,6 +28,7 @@ def run(inputs, outputs, params):
             ("PEAK_RA", ra, "[deg] its ICRS position"),
             ("PEAK_DEC", dec, "[deg] its ICRS position"),
         ]
-    config = {**provenance.config, "radius": params["radius"]}
+    size = f"{pixels:g} pix" if angle is None else f"{angle:g} deg"
+    config = {**provenance.config, "radius": size}
     provenance = replace(provenance, config=config, cards=tuple(cards))
     write_hdus(outputs["significance"], [image_hdu(image, geometry, "", provenance)])

@@ -22,16 +22,26 @@ except InputError as error:
     raise WorkflowError(f"Configuration: {error}") from None
 
 
+def one_of(names):
+    """Wildcard constraint: one of these names, or nothing if there are none."""
+    names = [re.escape(name) for name in dict.fromkeys(names)]
+    return f"(?:{'|'.join(names)})" if names else "(?!)"
+
+
 pathvars:
     results=settings.results,
     simulated=f"{settings.results}/{SIMULATED_STORE}",
 
 
 wildcard_constraints:
-    field="|".join(map(re.escape, settings.fields)),
-    band="[^/]+",
+    field=one_of(settings.fields),
+    band=one_of(
+        band for field in settings.fields.values() for band in field.energy_bands
+    ),
     obs_id=r"\d+",
-    radius="|_[^/]+",
+    radius=one_of(
+        suffix for field in settings.fields.values() for suffix in field.radii
+    ),
 
 
 if workflow.exec_mode == ExecMode.SUBPROCESS:
@@ -53,7 +63,10 @@ def step(name, input, output, params):
     try:
         return call(f"steps.{name}", inputs, outputs, params)
     except (InputError, WorkerKilled) as error:
-        refusals.append(f"{error}\n       Needed for {output[0]}")
+        refusals.append(str(error))
+        raise
+    except Exception as error:
+        refusals.append(f"{output[0]}: {type(error).__name__}: {error}")
         raise
 
 

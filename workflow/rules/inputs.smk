@@ -12,10 +12,7 @@ def of_field(key):
 
 def names_of_fields(condition):
     """Wildcard constraint: the fields that meet a condition."""
-    names = [
-        re.escape(name) for name, field in settings.fields.items() if condition(field)
-    ]
-    return "|".join(names) or "(?!)"
+    return one_of(name for name, field in settings.fields.items() if condition(field))
 
 
 with_background = names_of_fields(lambda field: field.make_background_image)

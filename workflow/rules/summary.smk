@@ -24,6 +24,13 @@ onsuccess:
 
 onerror:
     # The last lines on the screen say what to do
-    for refusal in sorted(refusals):
-        print(f"ERROR: {refusal}")
+    messages = sorted(set(refusals))
+    for message in messages[:5]:
+        print(f"ERROR: {message}")
+    if len(messages) > 5:
+        print(f"ERROR: and {len(messages) - 5} more, see the log")
+    if messages:
+        print(
+            "Maps and tables that depend on it are missing, or as they were before."
+        )
     leave_at_once()
