@@ -11,6 +11,12 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+# A relative folder would not be found from the copy
+DATA = {
+    "GAMMAPY_DATA": os.path.abspath(folder)
+    for folder in [os.environ.get("GAMMAPY_DATA")]
+    if folder
+}
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
 
 
@@ -66,7 +72,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**os.environ, **DATA, "COLUMNS": "200"},
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))
