@@ -11,12 +11,6 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# A relative folder would not be found from the copy
-DATA = {
-    "GAMMAPY_DATA": os.path.abspath(folder)
-    for folder in [os.environ.get("GAMMAPY_DATA")]
-    if folder
-}
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
 
 
@@ -72,7 +66,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, **DATA, "COLUMNS": "200"},
+            env=_environment(),
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))
@@ -86,6 +80,14 @@ class Project:
         results = self.folder / "results"
         files = (path for path in results.rglob("*") if path.is_file())
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
+
+
+def _environment():
+    environment = {**os.environ, "COLUMNS": "200"}
+    if "GAMMAPY_DATA" in environment:
+        # A relative folder would not be found from the copy
+        environment["GAMMAPY_DATA"] = os.path.abspath(environment["GAMMAPY_DATA"])
+    return environment
 
 
 def executed_jobs(log):
