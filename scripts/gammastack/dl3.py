@@ -223,14 +223,11 @@ class _Table:
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
 
-    def key(self, name, default=None):
-        value = self.header.get(name, default)
+    def number(self, name):
+        """A header value as float."""
+        value = self.header.get(name)
         if value is None:
             self.fail(f"the header has no {name}")
-        return value
-
-    def number(self, name):
-        value = self.key(name)
         try:
             return float(value)
         except (TypeError, ValueError):
