@@ -9,12 +9,10 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
-from hashlib import sha256
 from importlib import import_module
-from modulefinder import ModuleFinder
 from multiprocessing import forkserver
-from pathlib import Path
+
+from gammastack.activity import perform
 
 # Imported once, in the process that the workers are forked from. snakemake is
 # among them because multiprocessing imports the main program into each worker.
@@ -53,8 +51,8 @@ class Pool:
         """Start with the slow imports while Snakemake looks at what is to be done."""
         forkserver.ensure_running()
 
-    def run(self, step, inputs, outputs, params):
-        """Call ``run(inputs, outputs, params)`` of a module and wait for its result.
+    def run(self, step, *job):
+        """Perform a step, see `run_here`, and wait for its end.
 
         Exceptions of the call are raised here; `WorkerKilled` if a process of the pool
         was killed, after which the pool is of no more use.
@@ -65,9 +63,7 @@ class Pool:
                     self._workers, mp_context=self._context, initializer=_obey_parent
                 )
         try:
-            return self._executor.submit(
-                run_here, step, inputs, outputs, params
-            ).result()
+            return self._executor.submit(run_here, step, *job).result()
         except BrokenProcessPool as error:
             raise WorkerKilled(
                 "a worker process was killed, perhaps for lack of memory. Finished"
@@ -86,29 +82,6 @@ def _end_with_parent():
     os._exit(1)
 
 
-def run_here(step, inputs, outputs, params):
-    """Call ``run(inputs, outputs, params)`` of a module in this process."""
-    return import_module(step).run(inputs, outputs, params)
-
-
-@cache
-def code_hashes(module, folder):
-    """Files below `folder` that a module consists of, with all that it imports.
-
-    Parameters
-    ----------
-    module : str
-    folder : pathlib.Path
-
-    Returns
-    -------
-    list of str
-        Name, and hash of the content, of each file.
-    """
-    finder = ModuleFinder(path=[str(folder)])
-    finder.import_hook(module)
-    paths = [Path(found.__file__) for found in finder.modules.values()]
-    return sorted(
-        f"{path.relative_to(folder)} {sha256(path.read_bytes()).hexdigest()[:12]}"
-        for path in paths
-    )
+def run_here(step, *job):
+    """Perform ``steps.<step>`` in this process, see `gammastack.activity.perform`."""
+    perform(step, import_module(f"steps.{step}").run, *job)

@@ -76,9 +76,13 @@ class Project:
         return sorted((self.folder / ".snakemake" / "log").glob("*.log"))
 
     def products(self):
-        """Content of all results by path."""
+        """Content of all results by path, but for the records, which hold times."""
         results = self.folder / "results"
-        files = (path for path in results.rglob("*") if path.is_file())
+        files = (
+            path
+            for path in results.rglob("*")
+            if path.is_file() and path.parent.name != "provenance"
+        )
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
 

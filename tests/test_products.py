@@ -7,12 +7,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
+from gammastack.cutouts import read_run_images, run_cards, write_cutouts
 from gammastack.dl3 import read_observation
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
 from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
-from gammastack.run_files import read_run_images, write_run_images
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (3, 2), 0.1)
 PROVENANCE = Provenance(
@@ -101,7 +101,11 @@ def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
     made = run_images(observation, geometry, [band for _, band in bands], (0, 2))
     paths = {kind: tmp_path / f"{kind}.fits" for kind in ("counts", "bkg", "exposure")}
     images = dict(zip(bands, made, strict=True))
-    write_run_images(paths, images, dict.fromkeys(paths, ""), {}, ())
+    with_provenance = {
+        name: (run, Provenance.of(run, {}, band, cards=run_cards(run)))
+        for (name, band), run in images.items()
+    }
+    write_cutouts(paths, with_provenance, dict.fromkeys(paths, ""), [])
     again, header = read_run_images(paths, "b")
     assert header["OBS_ID"] == runs[0].obs_id
     expected = images["b", (3.0, 10.0)]

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import RunImages
-from gammastack.stack import bkg_norm_table, fit_bkg_norm, stack_runs
+from gammastack.stack import bkg_norm_table, fit_bkg_norm, require_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)
@@ -109,8 +109,9 @@ def test_ncounts_min_must_be_exceeded():
 
 
 def test_all_runs_bad_is_an_error():
+    _, records = stack_runs(GEOMETRY, [make_run(1, counts=0)])
     with pytest.raises(InputError, match=r"none of the 1 runs .* 1: 0 selected events"):
-        stack_runs(GEOMETRY, [make_run(1, counts=0)])
+        require_used(records)
 
 
 def test_counts_only():

@@ -1,3 +1,3 @@
 """Stacked sky images from Cherenkov-telescope DL3 observations."""
 
-__version__ = "0.1.0"
+from gammastack.version import __version__ as __version__

@@ -287,10 +287,24 @@ class ImageGeometry:
         y0, y1 = max(0, int(y.min()) - 1), min(ny, int(y.max()) + 3)
         if x1 <= x0 or y1 <= y0:
             x0 = x1 = y0 = y1 = 0
+        return self._box(slice(y0, y1), slice(x0, x1))
+
+    def _box(self, rows, columns):
         wcs = self.wcs.deepcopy()
-        wcs.wcs.crpix = wcs.wcs.crpix - [x0, y0]
+        wcs.wcs.crpix = wcs.wcs.crpix - [columns.start, rows.start]
         wcs.wcs.set()
-        return type(self)(wcs, (y1 - y0, x1 - x0))
+        return type(self)(wcs, (rows.stop - rows.start, columns.stop - columns.start))
+
+    def around(self, cutouts):
+        """Smallest cutout that holds others; an empty one without any."""
+        places = [self.placement(cutout) for cutout in cutouts if 0 not in cutout.shape]
+        if not places:
+            return self._box(slice(0, 0), slice(0, 0))
+        rows, columns = (
+            slice(min(one.start for one in axis), max(one.stop for one in axis))
+            for axis in zip(*places, strict=True)
+        )
+        return self._box(rows, columns)
 
     def placement(self, cutout):
         """Slices (y, x) of this image that a cutout of it covers.

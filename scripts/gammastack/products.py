@@ -5,16 +5,19 @@ Identical inputs give identical files: no path and no time of writing is stored.
 
 import gzip
 import json
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from astropy.io import fits
+from astropy.table import Table
 from astropy.time import Time
 
-from gammastack import __version__
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
+from gammastack.origin import Origin
+from gammastack.version import __version__
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Provenance:
         In TeV.
     cards : tuple of (key, value, comment)
         What else belongs into the header.
+    origin : gammastack.origin.Origin
+    runs : pandas.DataFrame, optional
+        What became of each run that was selected.
     """
 
     config: dict
@@ -44,25 +50,28 @@ class Provenance:
     n_obs: int = 0
     energy_band: tuple | None = None
     cards: tuple = ()
+    origin: Origin = field(default_factory=Origin)
+    runs: pd.DataFrame | None = None
 
     @classmethod
-    def of(cls, runs, config, energy_band, cards=()):
+    def of(cls, images, config, energy_band, **more):
         """Of a run's images or of a stack, which know their times."""
         keys = ("start", "stop", "livetime", "ontime", "n_obs")
-        known = {key: getattr(runs, key) for key in keys}
-        return cls(config, energy_band=energy_band, cards=cards, **known)
+        known = {key: getattr(images, key) for key in keys}
+        return cls(config, energy_band=energy_band, **known, **more)
 
     @classmethod
-    def from_header(cls, header):
+    def from_header(cls, header, **more):
         """What `fill` wrote, without the cards of that product alone."""
         return cls(
-            config=json.loads(header["CONFIG"]),
+            config=read_config(header),
             start=header["DATE-OBS"],
             stop=header["DATE-END"],
             livetime=header["LIVETIME"],
             ontime=header["ONTIME"],
             n_obs=header["N_OBS"],
             energy_band=(header["E_MIN"], header["E_MAX"]),
+            **more,
         )
 
     def fill(self, header):
@@ -83,6 +92,13 @@ class Provenance:
             header.set(*card)
         header.set("CREATOR", f"gammastack {__version__}")
         header.set("CONFIG", json.dumps(self.config, sort_keys=True))
+        for card in self.origin.cards():
+            header.set(*card)
+
+    def tables(self):
+        """Table HDUs that follow the images: RUNS if they are known, and INPUTS."""
+        runs = [] if self.runs is None else [_runs_hdu(self.runs)]
+        return [*runs, self.origin.table()]
 
 
 def image_hdu(data, geometry, unit, provenance, name=None):
@@ -118,6 +134,13 @@ def table_hdu(table, name, provenance):
     return hdu
 
 
+def _runs_hdu(runs):
+    table = Table.from_pandas(runs)
+    for column in ("ontime", "livetime"):
+        table[column].unit = "s"
+    return fits.BinTableHDU(table, name="RUNS")
+
+
 def write_hdus(path, hdus):
     """Write HDUs with checksums; a first HDU that is no primary one gets an empty one."""
     if not isinstance(hdus[0], fits.PrimaryHDU):
@@ -135,6 +158,24 @@ def write_hdus(path, hdus):
         hdus.writeto(file)
 
 
+@contextmanager
+def _opened(path):
+    """HDUs of a result; `InputError` if anything goes wrong with them."""
+    try:
+        with open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
+            yield hdus
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
+        raise InputError(
+            f"{path}: damaged result ({error}); delete it and start again"
+        ) from error
+
+
+def _data(hdu):
+    data = np.zeros((0, 0)) if hdu.data is None else hdu.data
+    return data.astype(data.dtype.newbyteorder("="))
+
+
 def read_data(path, name=0):
     """Data (native byte order) and header of an image HDU.
 
@@ -143,19 +184,38 @@ def read_data(path, name=0):
     gammastack.errors.InputError
         If the file cannot be read.
     """
-    try:
-        with open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
-            header, data = hdus[name].header, hdus[name].data
-    # What astropy raises on a damaged file is not documented
-    except Exception as error:
-        raise InputError(
-            f"{path}: damaged result ({error}); delete it and start again"
-        ) from error
-    data = np.zeros((0, 0)) if data is None else data
-    return data.astype(data.dtype.newbyteorder("=")), header
+    with _opened(path) as hdus:
+        return _data(hdus[name]), hdus[name].header
 
 
 def read_image(path, name=0):
     """Data (native byte order), geometry and header of an image HDU."""
     data, header = read_data(path, name)
     return data, ImageGeometry.from_header(header), header
+
+
+def read_config(header):
+    """The settings in the header of a product."""
+    return json.loads(header["CONFIG"])
+
+
+def read_product(path, origin):
+    """Data, geometry, and provenance of what is made from it by a step of `origin`."""
+    data, geometry, header = read_image(path)
+    origin = origin.after([read_origin(path)])
+    provenance = Provenance.from_header(header, origin=origin, runs=read_runs(path))
+    return data, geometry, provenance
+
+
+def read_origin(path):
+    """Origin of a product."""
+    with _opened(path) as hdus:
+        return Origin.from_hdu(hdus["INPUTS"])
+
+
+def read_runs(path):
+    """The table of the runs in a product, as a `pandas.DataFrame`."""
+    with _opened(path) as hdus:
+        table = Table(hdus["RUNS"].data)
+    table.convert_bytestring_to_unicode()
+    return table.to_pandas()

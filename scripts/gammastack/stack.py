@@ -1,6 +1,6 @@
 """Stacking: normalise the background of each run, and add runs up."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,16 +58,14 @@ def fit_bkg_norm(counts, bkg, mask):
 
 @dataclass
 class Stack:
-    """Sums of run images in float64, in the order in which the runs are added.
-
-    Parameters
-    ----------
-    geometry : gammastack.geometry.ImageGeometry
+    """Sums of images in float64, in the order in which they are added.
 
     Attributes
     ----------
+    geometry : gammastack.geometry.ImageGeometry
     counts : ndarray of int32, shape (ny, nx)
-    bkg, exposure : ndarray, shape (ny, nx)
+    bkg, exposure : ndarray or None, shape (ny, nx)
+        None if only counts are read back.
     livetime, ontime : float
         In s.
     start, stop : str
@@ -76,32 +74,42 @@ class Stack:
     """
 
     geometry: ImageGeometry
+    counts: np.ndarray
+    bkg: np.ndarray | None = None
+    exposure: np.ndarray | None = None
     livetime: float = 0.0
     ontime: float = 0.0
     start: str = ""
     stop: str = ""
     n_obs: int = 0
-    counts: np.ndarray = field(init=False)
-    bkg: np.ndarray = field(init=False)
-    exposure: np.ndarray = field(init=False)
 
-    def __post_init__(self):
-        shape = self.geometry.shape
-        self.counts = np.zeros(shape, dtype=np.int32)
-        self.bkg, self.exposure = np.zeros(shape), np.zeros(shape)
+    @classmethod
+    def empty(cls, geometry):
+        """A stack of nothing."""
+        shape = geometry.shape
+        counts = np.zeros(shape, dtype=np.int32)
+        return cls(geometry, counts, np.zeros(shape), np.zeros(shape))
 
-    def add(self, run, bkg_scale=1.0):
-        """Add the images of a run, its background times `bkg_scale`."""
-        place = self.geometry.placement(run.geometry)
-        self.counts[place] += run.counts
-        if run.bkg is not None:
-            self.bkg[place] += bkg_scale * run.bkg
-            self.exposure[place] += run.exposure
-        self.livetime += run.livetime
-        self.ontime += run.ontime
-        self.start = min(filter(None, (self.start, run.start)))
-        self.stop = max(self.stop, run.stop)
-        self.n_obs += 1
+    def add(self, images, bkg_scale=1.0):
+        """Add the images of a run, its background times `bkg_scale`, or another stack."""
+        place = self.geometry.placement(images.geometry)
+        self.counts[place] += images.counts
+        if images.bkg is not None:
+            self.bkg[place] += bkg_scale * images.bkg
+            self.exposure[place] += images.exposure
+        self.livetime += images.livetime
+        self.ontime += images.ontime
+        self.start = min(filter(None, (self.start, images.start)), default="")
+        self.stop = max(self.stop, images.stop)
+        self.n_obs += images.n_obs
+
+    def cutout(self, geometry):
+        """The part on another geometry of the same pixel grid."""
+        place = self.geometry.placement(geometry)
+        parts = {
+            key: getattr(self, key)[place] for key in ("counts", "bkg", "exposure")
+        }
+        return replace(self, geometry=geometry, **parts)
 
 
 def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
@@ -126,13 +134,8 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
         n_events, ontime, livetime, start, stop.
-
-    Raises
-    ------
-    InputError
-        If no run can be used.
     """
-    stack, records = Stack(geometry), []
+    stack, records = Stack.empty(geometry), []
     for run in runs:
         norm, status, reason = _judge(geometry, run, mask, ncounts_min, bkg_norm)
         if status == "used":
@@ -153,14 +156,19 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
                 "stop": run.stop,
             }
         )
-    if not stack.n_obs:
-        reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
-        raise InputError(
-            f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
-            f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
-            " offset_band, observations and ncounts_min."
-        )
     return stack, records
+
+
+def require_used(records):
+    """Raise `InputError` if no run of some `records` of `stack_runs` is used."""
+    if any(record["status"] == "used" for record in records):
+        return
+    reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
+    raise InputError(
+        f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
+        f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
+        " offset_band, observations and ncounts_min."
+    )
 
 
 def _judge(geometry, run, mask, ncounts_min, bkg_norm):

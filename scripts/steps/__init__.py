@@ -1,5 +1,6 @@
 """Entry points of the rules: paths and parameters in, files out, no science.
 
-Each module has a function ``run(inputs, outputs, params)`` with the named inputs,
-outputs and parameters of its rule as dictionaries.
+Each module has a function ``run(inputs, outputs, params, origin)`` with the named
+inputs, outputs and parameters of its rule as dictionaries, and the
+`gammastack.origin.Origin` that its products carry.
 """

@@ -1,10 +1,10 @@
 """Write the excess image."""
 
-from gammastack.products import Provenance, image_hdu, read_data, read_image, write_hdus
+from gammastack.products import image_hdu, read_data, read_product, write_hdus
 
 
-def run(inputs, outputs, params):
-    counts, geometry, header = read_image(inputs["counts"])
+def run(inputs, outputs, params, origin):
+    counts, geometry, provenance = read_product(inputs["counts"], origin)
     bkg, _ = read_data(inputs["bkg"])
-    provenance = Provenance.from_header(header)
-    write_hdus(outputs["excess"], [image_hdu(counts - bkg, geometry, "", provenance)])
+    image = image_hdu(counts - bkg, geometry, "", provenance)
+    write_hdus(outputs["excess"], [image, *provenance.tables()])

@@ -9,7 +9,7 @@ from gammastack.geometry import ImageGeometry
 from gammastack.products import Provenance, image_hdu, write_hdus
 
 
-def run(inputs, outputs, params):
+def run(inputs, outputs, params, origin):
     geometry = ImageGeometry.create(**params["image"])
     mask, notes = exclusion_mask(geometry, params["exclusion_mask"])
     # The folder of a file would make identical masks differ
@@ -18,7 +18,6 @@ def run(inputs, outputs, params):
     ]
     config = {"image": params["image"], "exclusion_mask": exclusions}
     cards = (("NOTE", "; ".join(notes)),) if notes else ()
-    hdu = image_hdu(
-        mask.astype(np.uint8), geometry, "", Provenance(config, cards=cards)
-    )
-    write_hdus(outputs["mask"], [hdu])
+    provenance = Provenance(config, cards=cards, origin=origin)
+    hdu = image_hdu(mask.astype(np.uint8), geometry, "", provenance)
+    write_hdus(outputs["mask"], [hdu, *provenance.tables()])

@@ -1,15 +1,14 @@
 """Make the images of one run in all energy bands of its field."""
 
-from pathlib import Path
-
+from gammastack.cutouts import run_cards, write_cutouts
 from gammastack.datastore import HDULocation
 from gammastack.dl3 import oddities, read_observation
 from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units, run_images
-from gammastack.run_files import write_run_images
+from gammastack.products import Provenance
 
 
-def run(inputs, outputs, params):
+def run(inputs, outputs, params, origin):
     hdus = {
         kind: HDULocation(inputs["dl3"][number], *name_and_class)
         for kind, (number, *name_and_class) in params["hdus"].items()
@@ -27,17 +26,34 @@ def run(inputs, outputs, params):
         **spectrum,
     )
     pointing = observation.pointing
+    number, *_ = params["hdus"]["events"]
     cards = [
         ("RA_PNT", pointing.ra, "[deg] ICRS"),
         ("DEC_PNT", pointing.dec, "[deg] ICRS"),
-        ("FILENAME", Path(hdus["events"].path).name, "file of the events"),
+        ("FILENAME", params["files"][number], "file of the events"),
     ]
     if notes := oddities(observation, params["index"]):
         cards.append(("NOTE", "; ".join(notes)))
-    write_run_images(
+    config = {
+        "image": params["image"],
+        "offset_band": params["offset_band"],
+        **spectrum,
+    }
+    provenances = [
+        Provenance.of(
+            image, config, band, origin=origin, cards=(*run_cards(image), *cards)
+        )
+        for image, band in zip(images, params["energy_bands"].values(), strict=True)
+    ]
+    write_cutouts(
         outputs,
-        dict(zip(params["energy_bands"].items(), images, strict=True)),
+        dict(
+            zip(
+                params["energy_bands"],
+                zip(images, provenances, strict=True),
+                strict=True,
+            )
+        ),
         image_units(params["for_integral_flux"]),
-        {"image": params["image"], "offset_band": params["offset_band"], **spectrum},
-        tuple(cards),
+        provenances[0].tables(),
     )

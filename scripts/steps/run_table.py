@@ -7,7 +7,7 @@ STATUS = ["used", "dropped", "failed"]
 COMMON = ["OBS_ID", "RA_PNT", "DEC_PNT", "start", "stop", "ontime", "livetime"]
 
 
-def run(inputs, outputs, params):
+def run(inputs, outputs, params, origin):
     tables = dict(zip(params["bands"], map(pd.read_csv, inputs["runs"]), strict=True))
     first = next(iter(tables.values()))
     table = first[["OBS_ID"]].copy()

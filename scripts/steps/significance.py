@@ -4,17 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from gammastack.products import Provenance, image_hdu, read_data, read_image, write_hdus
+from gammastack.products import image_hdu, read_data, read_product, write_hdus
 from gammastack.significance import significance_image
 
 
-def run(inputs, outputs, params):
-    counts, geometry, header = read_image(inputs["counts"])
+def run(inputs, outputs, params, origin):
+    counts, geometry, provenance = read_product(inputs["counts"], origin)
     bkg, _ = read_data(inputs["bkg"])
     pixels, angle = params["radius"]
     radius = pixels if angle is None else geometry.in_pixels(angle)
     image = significance_image(counts, bkg, radius)
-    provenance = Provenance.from_header(header)
     cards = [
         ("RADIUS", *((pixels, "[pix]") if angle is None else (angle, "[deg]"))),
         ("SUMCOUNT", int(counts.sum()), "sum of the counts image"),
@@ -31,4 +30,5 @@ def run(inputs, outputs, params):
     size = f"{pixels:g} pix" if angle is None else f"{angle:g} deg"
     config = {**provenance.config, "radius": size}
     provenance = replace(provenance, config=config, cards=tuple(cards))
-    write_hdus(outputs["significance"], [image_hdu(image, geometry, "", provenance)])
+    hdu = image_hdu(image, geometry, "", provenance)
+    write_hdus(outputs["significance"], [hdu, *provenance.tables()])

@@ -4,7 +4,7 @@ from gammastack.products import write_hdus
 from gammastack.simulate import BackgroundModel, observation_hdus, simulated_runs
 
 
-def run(inputs, outputs, params):
+def run(inputs, outputs, params, origin):
     settings = params["simulation"]
     runs = simulated_runs(
         settings["center"], settings["wobble"], settings["n_runs"], settings["seed"]

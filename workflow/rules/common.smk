@@ -8,13 +8,16 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from snakemake.settings.types import ExecMode
 
+from gammastack.activity import write_failure
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.datastore import DataStore, hdu_types
 from gammastack.exclusion import is_file
+from gammastack.groups import stable_groups
 from gammastack.selection import select_observations
+from gammastack.software import software
 from gammastack.summary import format_summary
-from pool import Pool, WorkerKilled, code_hashes, run_here
+from pool import Pool, WorkerKilled, run_here
 
 try:
     settings = read_config(config)
@@ -39,6 +42,7 @@ wildcard_constraints:
         band for field in settings.fields.values() for band in field.energy_bands
     ),
     obs_id=r"\d+",
+    group="all|[0-3]+",
     radius=one_of(
         suffix for field in settings.fields.values() for suffix in field.radii
     ),
@@ -56,17 +60,18 @@ else:
 refusals = []
 
 
-def step(name, input, output, params):
-    """Run `steps.<name>`."""
+def step(name, input, output, params, log):
+    """Perform `steps.<name>`; the log of a rule is the record of what it did."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
-    del params["code"]
+    made_of = params.pop("software")
     try:
-        return call(f"steps.{name}", inputs, outputs, params)
-    except (InputError, WorkerKilled) as error:
-        refusals.append(str(error))
-        raise
+        return call(name, inputs, outputs, params, made_of, str(log), sys.argv)
     except Exception as error:
-        refusals.append(f"{output[0]}: {type(error).__name__}: {error}")
+        text = str(error)
+        if not isinstance(error, (InputError, WorkerKilled)):
+            text = f"{output[0]}: {type(error).__name__}: {error}"
+        refusals.append(text)
+        write_failure(str(log), name, text)
         raise
 
 
@@ -77,9 +82,9 @@ def leave_at_once():
             thread.cancel()
 
 
-def code(name):
-    """Hashes of the step and the modules it uses: an edit reruns what it touches.
+def software_of(name):
+    """Code and packages of a step: what changes among them is made again.
 
     As a parameter: as inputs they would be read again for each job.
     """
-    return code_hashes(f"steps.{name}", Path(workflow.basedir) / "scripts")
+    return software(f"steps.{name}", Path(workflow.basedir) / "scripts")

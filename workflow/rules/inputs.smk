@@ -119,6 +119,11 @@ def hdus_in_files(wildcards):
     }
 
 
+def names_of_files(wildcards):
+    """Names without folders, as the products give them."""
+    return [Path(path).name for path in dl3_files(wildcards)]
+
+
 def index_row(wildcards):
     """What the observation index says of a run, to compare with its header."""
     row = datastore(field_of(wildcards).datastore).observations.loc[
@@ -128,13 +133,34 @@ def index_row(wildcards):
     return {key: float(row[key]) for key in keys if key in row}
 
 
+@cache
+def groups(name):
+    """The runs of the field in stable groups."""
+    runs = datastore(settings.fields[name].datastore).observations.loc[
+        selected_runs(name)
+    ]
+    return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
+
+
 def run_files(kind):
-    """The images of one kind of all selected runs of the field, in the order of OBS_ID."""
+    """The images of one kind of all runs of a group, in the order of OBS_ID."""
 
     def files(wildcards):
         return [
             f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
-            for obs_id in selected_runs(wildcards.field)
+            for obs_id in groups(wildcards.field)[wildcards.group]
+        ]
+
+    return files
+
+
+def group_files(kind):
+    """The images of one kind of all groups of the field."""
+
+    def files(wildcards):
+        return [
+            f"{settings.results}/{wildcards.field}/groups/{group}/{kind}.fits"
+            for group in groups(wildcards.field)
         ]
 
     return files

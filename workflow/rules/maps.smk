@@ -7,10 +7,12 @@ rule excess:
         bkg="<results>/{field}/{band}/bkg.fits",
     output:
         excess="<results>/{field}/{band}/excess.fits",
+    log:
+        "<results>/{field}/provenance/excess-{band}.json",
     params:
-        code=code("excess"),
+        software=software_of("excess"),
     run:
-        step("excess", input, output, params)
+        step("excess", input, output, params, log)
 
 
 rule significance:
@@ -19,8 +21,10 @@ rule significance:
         bkg="<results>/{field}/{band}/bkg.fits",
     output:
         significance="<results>/{field}/{band}/significance{radius}.fits",
+    log:
+        "<results>/{field}/provenance/significance-{band}{radius}.json",
     params:
-        code=code("significance"),
+        software=software_of("significance"),
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
     run:
-        step("significance", input, output, params)
+        step("significance", input, output, params, log)

@@ -4,12 +4,14 @@
 rule simulate_run:
     output:
         dl3="<simulated>/run_{obs_id}.fits",
+    log:
+        "<simulated>/provenance/simulate_run-{obs_id}.json",
     params:
-        code=code("simulate_run"),
+        software=software_of("simulate_run"),
         simulation=settings.simulation,
         obs_id=lambda wildcards: int(wildcards.obs_id),
     run:
-        step("simulate_run", input, output, params)
+        step("simulate_run", input, output, params, log)
 
 
 checkpoint simulate_index:
@@ -18,8 +20,10 @@ checkpoint simulate_index:
     output:
         obs_index="<simulated>/obs-index.fits.gz",
         hdu_index="<simulated>/hdu-index.fits.gz",
+    log:
+        "<simulated>/provenance/simulate_index.json",
     params:
-        code=code("simulate_index"),
+        software=software_of("simulate_index"),
         simulation=settings.simulation,
     run:
-        step("simulate_index", input, output, params)
+        step("simulate_index", input, output, params, log)

@@ -7,10 +7,12 @@ rule summary:
         runs=[f"{folder}/runs.csv" for folder, _ in fields_and_bands()],
     output:
         summary="<results>/summary.csv",
+    log:
+        "<results>/provenance/summary.json",
     params:
-        code=code("summary"),
+        software=software_of("summary"),
     run:
-        step("summary", input, output, params)
+        step("summary", input, output, params, log)
 
 
 onsuccess:

@@ -1,0 +1,200 @@
+"""Run a step and write down who used what to make what, when, how long and where.
+
+The names of the fields are those of the provenance records of ctapipe, where it has them.
+"""
+
+import getpass
+import json
+import os
+import platform
+import socket
+import sys
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import distributions
+from pathlib import Path
+
+import psutil
+
+from gammastack.origin import INTERMEDIATE, Origin, label, sha256_of
+from gammastack.version import __version__
+
+# Inputs that no step made; all others are results of earlier steps
+DATA = ("dl3", "exclusion")
+ENVIRONMENT = (
+    "CONDA_DEFAULT_ENV",
+    "CONDA_PREFIX",
+    "GAMMAPY_DATA",
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+    "PATH",
+    "SLURM_JOB_ID",
+    "USER",
+    "VIRTUAL_ENV",
+)
+
+
+def perform(name, run, inputs, outputs, params, software, record, arguments):
+    """Call the function of a step, and write the record of this activity.
+
+    Parameters
+    ----------
+    name : str
+        Name of the step.
+    run : callable
+        Called with inputs, outputs, params and the `gammastack.origin.Origin`.
+    inputs, outputs : dict
+        Path, or list of paths, by role.
+    params : dict
+    software : dict
+        As `gammastack.software.software` returns it.
+    record : path
+        JSON file; what it says of the machine goes to a file in `systems` beside it.
+    arguments : list of str
+        Command line of the invocation.
+    """
+    folder = Path(record).parent
+    read = [_entity(role, path, folder.parent) for role, path in _files(inputs)]
+    origin = Origin.of(name, software, [_row(file, params) for file in read])
+    folder.mkdir(parents=True, exist_ok=True)
+    _reset_peak_memory()
+    start = datetime.now(UTC)
+    run(inputs, outputs, params, origin)
+    stop = datetime.now(UTC)
+    _write(
+        record,
+        {
+            "activity_name": name,
+            "activity_uuid": str(uuid.uuid4()),
+            "status": "completed",
+            "exit_code": 0,
+            "start": {"time_utc": _isot(start)},
+            "stop": {"time_utc": _isot(stop)},
+            "duration_min": (stop - start).total_seconds() / 60,
+            "peak_memory_mb": _peak_memory(),
+            "system": _write_system(folder),
+            "arguments": arguments,
+            "config": params,
+            "software": {"version": __version__, **software},
+            "input": read,
+            "output": [
+                _entity(role, path, folder.parent) for role, path in _files(outputs)
+            ],
+        },
+    )
+
+
+def write_failure(record, name, message):
+    """Write a short record of a step that failed: Snakemake shows it on the screen."""
+    Path(record).parent.mkdir(parents=True, exist_ok=True)
+    failure = {"activity_name": name, "status": "error", "message": message}
+    _write(record, {**failure, "stop": {"time_utc": _isot(datetime.now(UTC))}})
+
+
+def _write(path, activity):
+    text = json.dumps(activity, indent=1)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _isot(time):
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def _files(named):
+    for role, paths in named.items():
+        for path in [paths] if isinstance(paths, str) else paths:
+            yield role, path
+
+
+def _entity(role, path, root):
+    """A file by content. A result is named from the folder of the field, to move along."""
+    is_data = role in DATA
+    return {
+        "role": role,
+        "kind": "data" if is_data else "result",
+        "url": path if is_data else Path(os.path.relpath(path, root)).as_posix(),
+        "sha256": sha256_of(path),
+        "size": os.path.getsize(path),
+    }
+
+
+def _row(file, params):
+    """The row of an input in the table of a product."""
+    if file["kind"] == "data":
+        obs_id = params.get("obs_id", 0)
+        return file["role"], obs_id, Path(file["url"]).name, file["sha256"]
+    return INTERMEDIATE, 0, label(file["url"]), file["sha256"]
+
+
+def _reset_peak_memory():
+    # Linux only; elsewhere the peak is that of the process, not that of the step
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory():
+    """Largest resident memory in MB (1e6 bytes); None where it is not known."""
+    with suppress(OSError, IndexError, ValueError):
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    return None
+
+
+def _write_system(folder):
+    """Write what is known of the machine, once; return the name of the file."""
+    system = _system()
+    digest = sha256(system.encode()).hexdigest()[:12]
+    path = folder / f"system-{digest}.json"
+    if not path.exists():
+        path.write_text(system, encoding="utf-8")
+    return path.name
+
+
+@cache
+def _system():
+    bits, linkage = platform.architecture()
+    boot_time = datetime.fromtimestamp(psutil.boot_time(), UTC).replace(tzinfo=None)
+    packages = {one.name: one.version for one in distributions() if one.name}
+    return json.dumps(
+        {
+            "executable": sys.executable,
+            "user": _user(),
+            "platform": {
+                "architecture_bits": bits,
+                "architecture_linkage": linkage,
+                "machine": platform.machine(),
+                "processor": platform.processor(),
+                "node": socket.gethostname(),
+                "version": platform.version(),
+                "system": platform.system(),
+                "release": platform.release(),
+                "libcver": platform.libc_ver(),
+                "n_cpus": os.cpu_count(),
+                # To the minute: the clock is adjusted while a machine runs
+                "boot_time": boot_time.isoformat(timespec="minutes"),
+            },
+            "python": {
+                "version_string": sys.version,
+                "version": platform.python_version_tuple(),
+                "compiler": platform.python_compiler(),
+                "implementation": platform.python_implementation(),
+                "packages": [
+                    {"name": name, "version": packages[name]}
+                    for name in sorted(packages)
+                ],
+            },
+            "environment": {name: os.environ.get(name) for name in ENVIRONMENT},
+        },
+        indent=1,
+    )
+
+
+def _user():
+    try:
+        return getpass.getuser()
+    # An account without a name, as in some containers
+    except (KeyError, OSError):
+        return str(os.getuid())

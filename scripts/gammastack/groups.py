@@ -1,0 +1,69 @@
+"""Stable groups of runs, whose sums are kept: one more run changes one group.
+
+Which group a run is in depends on the set of runs alone, not on how it came about.
+"""
+
+from hashlib import sha256
+
+import numpy as np
+
+# A run that changes costs the runs of its group and the sums of all groups: with groups
+# of up to 64 runs close to the least, 2 sqrt(N), for N of a few hundred to 10,000
+CAPACITY = 64
+# Cells of 5.6 deg along RA: the sums of a survey stay as small as a field of view
+POSITION_DIGITS = 6
+
+
+def stable_groups(obs_ids, ra, dec, capacity=CAPACITY):
+    """Divide runs into groups of neighbours on the sky.
+
+    The sky, and where runs point to the same place their hashes, are divided into
+    quarters until no group is too large.
+
+    Parameters
+    ----------
+    obs_ids : sequence of int
+    ra, dec : sequence of float
+        Pointings in deg.
+    capacity : int
+        Largest number of runs in a group.
+
+    Returns
+    -------
+    dict of str to list of int
+        OBS_IDs in ascending order by the name of their group.
+    """
+    keys = {
+        int(obs_id): position + _hash_digits(obs_id)
+        for obs_id, position in zip(obs_ids, _position_digits(ra, dec), strict=True)
+    }
+    return dict(sorted(_divide(sorted(keys), keys, "", capacity)))
+
+
+def _divide(obs_ids, keys, prefix, capacity):
+    if len(obs_ids) <= capacity:
+        yield prefix or "all", obs_ids
+        return
+    for digit in "0123":
+        longer = prefix + digit
+        if inside := [one for one in obs_ids if keys[one].startswith(longer)]:
+            yield from _divide(inside, keys, longer, capacity)
+
+
+def _position_digits(ra, dec):
+    """Path to the cell of each position in a tree of quarters, of equal areas."""
+    cells = 2**POSITION_DIGITS
+    x = np.asarray(ra, float) % 360 / 360 * cells
+    y = (np.sin(np.radians(np.asarray(dec, float))) + 1) / 2 * cells
+    x, y = (np.clip(axis.astype(int), 0, cells - 1) for axis in (x, y))
+    levels = range(POSITION_DIGITS - 1, -1, -1)
+    return [
+        "".join(str(2 * (row >> level & 1) + (column >> level & 1)) for level in levels)
+        for column, row in zip(x.tolist(), y.tolist(), strict=True)
+    ]
+
+
+def _hash_digits(obs_id):
+    """128 digits of base 4."""
+    number = int(sha256(str(int(obs_id)).encode()).hexdigest(), 16)
+    return "".join(str(number >> shift & 3) for shift in range(254, -1, -2))

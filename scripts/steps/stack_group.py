@@ -1,0 +1,78 @@
+"""Add up the images of a group of runs, in all energy bands of the field."""
+
+import pandas as pd
+
+from gammastack.cutouts import read_run_images, write_cutouts
+from gammastack.geometry import ImageGeometry
+from gammastack.images import image_units
+from gammastack.products import Provenance, read_config, read_data, read_origin
+from gammastack.stack import stack_runs
+
+# Header keys of a run's images that go into the run table
+ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")
+# Parameters that stand in the header
+SETTINGS = (
+    "image",
+    "offset_band",
+    "spectral_index",
+    "for_integral_flux",
+    "ncounts_min",
+    "bkg_norm",
+)
+
+
+def run(inputs, outputs, params, origin):
+    geometry = ImageGeometry.create(**params["image"])
+    config = {key: params[key] for key in SETTINGS}
+    mask, earlier = None, []
+    if "mask" in inputs:
+        mask, header = read_data(inputs["mask"])
+        mask = mask > 0
+        config["exclusion_mask"] = read_config(header)["exclusion_mask"]
+        earlier.append(read_origin(inputs["mask"]))
+    files = [
+        dict(zip(outputs, paths, strict=True))
+        for paths in zip(*(inputs[kind] for kind in outputs), strict=True)
+    ]
+    earlier += [read_origin(paths["counts"]) for paths in files]
+    origin = origin.after(earlier)
+    stacks = {
+        name: _stack(files, name, geometry, mask, params)
+        for name in params["energy_bands"]
+    }
+    runs = pd.concat([runs for _, runs in stacks.values()])
+    provenances = {
+        name: Provenance.of(
+            stack, config, params["energy_bands"][name], origin=origin, runs=runs
+        )
+        for name, (stack, _) in stacks.items()
+    }
+    write_cutouts(
+        outputs,
+        {name: (stacks[name][0], provenances[name]) for name in stacks},
+        image_units(params["for_integral_flux"]),
+        next(iter(provenances.values())).tables(),
+    )
+
+
+def _stack(files, band, geometry, mask, params):
+    """Sums of the runs in one band, and the table of the runs."""
+    origins, cutouts = [], []
+
+    def runs():
+        for paths in files:
+            images, header = read_run_images(paths, band)
+            origins.append({key: header.get(key, "") for key in ("OBS_ID", *ORIGIN)})
+            cutouts.append(images.geometry)
+            yield images
+
+    stack, records = stack_runs(
+        geometry,
+        runs(),
+        mask,
+        ncounts_min=params["ncounts_min"],
+        bkg_norm=params["bkg_norm"],
+    )
+    table = pd.DataFrame(records).merge(pd.DataFrame(origins), validate="1:1")
+    table.insert(1, "band", band)
+    return stack.cutout(geometry.around(cutouts)), table
