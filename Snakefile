@@ -16,6 +16,7 @@ include: "workflow/rules/runs.smk"
 include: "workflow/rules/stack.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/summary.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:

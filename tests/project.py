@@ -12,6 +12,20 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
+BAND = "1TeV-10TeV"
+RUNS = [1001, 1002, 1003, 1004]
+# Of the project `built`, see conftest.py
+SETTINGS = {
+    "datastore": "store",
+    "center": [83.63, 22.01],
+    "width": "3 deg",
+    "binsz": "0.05 deg",
+    "energy_bands": [["1 TeV", "10 TeV"]],
+    "radius": "0.2 deg",
+    "fields": {
+        "sky": {"exclusion_mask": [{"center": [83.63, 22.01], "radius": "0.3 deg"}]}
+    },
+}
 
 
 @dataclass
@@ -44,9 +58,9 @@ class Project:
         if config is not None:
             self.write_config(**config)
 
-    def copy(self, folder):
+    def copy(self, folder, copy_function=shutil.copy2):
         """This project with its results, in another folder."""
-        shutil.copytree(self.folder, folder)
+        shutil.copytree(self.folder, folder, copy_function=copy_function)
         return Project(folder, self.config, parts=[])
 
     def write_config(self, **settings):
@@ -58,7 +72,18 @@ class Project:
         """Write the configuration with some keys changed."""
         self.write_config(**{**self.config, **settings})
 
-    def snakemake(self, *arguments, cores=2):
+    def append(self, name, text):
+        """Add text to the end of a file."""
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def replace(self, name, old, new):
+        """Replace a text in a file."""
+        text = (self.folder / name).read_text(encoding="utf-8")
+        assert old in text
+        (self.folder / name).write_text(text.replace(old, new), encoding="utf-8")
+
+    def snakemake(self, *arguments, cores=2, **environment):
         """Run Snakemake and return the `Invocation`."""
         before = set(self._logs())
         done = subprocess.run(
@@ -66,7 +91,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=_environment(),
+            env=_environment() | environment,
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))
@@ -81,7 +106,9 @@ class Project:
         files = (
             path
             for path in results.rglob("*")
-            if path.is_file() and path.parent.name != "provenance"
+            if path.is_file()
+            and path.parent.name != "provenance"
+            and path.name != "record.json"
         )
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
 

@@ -31,7 +31,10 @@ def direct():
 
 def test_conda_environment_has_the_pinned_versions():
     lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (from_pypi,) = (line["pip"] for line in lines if isinstance(line, dict))
+    lines = [one for one in lines if isinstance(one, str) and " =" in one]
     conda = dict(line.split(" =") for line in lines if not line.startswith("python "))
+    conda |= dict(line.split("==") for line in from_pypi)
     conda = {CONDA_NAMES.get(name, name): version for name, version in conda.items()}
     assert conda == {req.name: pinned()[req.name] for req in direct()}
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from gammastack.origin import INTERMEDIATE, Origin, label, sha256_of
+from gammastack.records import FOLDER, field_folder
 from gammastack.version import __version__
 
 # Inputs that no step made; all others are results of earlier steps
@@ -52,14 +53,13 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     software : dict
         As `gammastack.software.software` returns it.
     record : path
-        JSON file; what it says of the machine goes to a file in `systems` beside it.
+        JSON file; what there is to say of the machine goes to a file of its own.
     arguments : list of str
         Command line of the invocation.
     """
-    folder = Path(record).parent
-    read = [_entity(role, path, folder.parent) for role, path in _files(inputs)]
+    field = field_folder(record)
+    read = [_entity(role, path, field) for role, path in _files(inputs)]
     origin = Origin.of(name, software, [_row(file, params) for file in read])
-    folder.mkdir(parents=True, exist_ok=True)
     _reset_peak_memory()
     start = datetime.now(UTC)
     run(inputs, outputs, params, origin)
@@ -75,26 +75,26 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
             "stop": {"time_utc": _isot(stop)},
             "duration_min": (stop - start).total_seconds() / 60,
             "peak_memory_mb": _peak_memory(),
-            "system": _write_system(folder),
+            "host": socket.gethostname(),
+            "user": _user(),
+            "system": _write_system(field / FOLDER),
             "arguments": arguments,
             "config": params,
             "software": {"version": __version__, **software},
             "input": read,
-            "output": [
-                _entity(role, path, folder.parent) for role, path in _files(outputs)
-            ],
+            "output": [_entity(role, path, field) for role, path in _files(outputs)],
         },
     )
 
 
 def write_failure(record, name, message):
     """Write a short record of a step that failed: Snakemake shows it on the screen."""
-    Path(record).parent.mkdir(parents=True, exist_ok=True)
     failure = {"activity_name": name, "status": "error", "message": message}
     _write(record, {**failure, "stop": {"time_utc": _isot(datetime.now(UTC))}})
 
 
 def _write(path, activity):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(activity, indent=1)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
@@ -147,6 +147,7 @@ def _write_system(folder):
     """Write what is known of the machine, once; return the name of the file."""
     system = _system()
     digest = sha256(system.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"system-{digest}.json"
     if not path.exists():
         path.write_text(system, encoding="utf-8")

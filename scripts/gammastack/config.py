@@ -105,7 +105,7 @@ def read_config(settings):
     defaults = _defaults(field_keys)
     common = {key: value for key, value in settings.items() if key in field_keys}
     results = settings.get("results", schema()["properties"]["results"]["default"])
-    results = _expand(results, "results")
+    results = expand(results, "results")
     simulation = None
     if "simulation" in settings:
         simulation = _simulation(settings["simulation"])
@@ -225,7 +225,7 @@ def _field(name, settings):
         fail(f"spectral_index: {settings['spectral_index']} is no index")
     return Field(
         name=name,
-        datastore=_expand(settings["datastore"], key("datastore")),
+        datastore=expand(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
         energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
@@ -244,7 +244,8 @@ def _field(name, settings):
     )
 
 
-def _expand(path, key):
+def expand(path, key):
+    """A path with its variables replaced; `InputError` naming `key` if one is not set."""
     expanded = os.path.expanduser(os.path.expandvars(path))
     if "$" in expanded:
         raise InputError(
@@ -258,7 +259,7 @@ def _observations(conditions, key):
     if "cone" in conditions:
         conditions["cone"] = _size(conditions["cone"], f"{key}: cone")
     if "table" in conditions:
-        conditions["table"] = _expand(conditions["table"], f"{key}: table")
+        conditions["table"] = expand(conditions["table"], f"{key}: table")
     return conditions
 
 
@@ -292,7 +293,7 @@ def _label(text, key):
 
 def _exclusion(item, key):
     if isinstance(item, str):
-        item = _expand(item, key)
+        item = expand(item, key)
         if is_file(item) and not Path(item).is_file():
             raise InputError(f"{key}: no such file '{item}'")
         return item

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
@@ -38,8 +37,8 @@ class Provenance:
     cards : tuple of (key, value, comment)
         What else belongs into the header.
     origin : gammastack.origin.Origin
-    runs : pandas.DataFrame, optional
-        What became of each run that was selected.
+    runs : astropy.io.fits.BinTableHDU, optional
+        What became of each run that was selected, see `runs_hdu`.
     """
 
     config: dict
@@ -51,7 +50,7 @@ class Provenance:
     energy_band: tuple | None = None
     cards: tuple = ()
     origin: Origin = field(default_factory=Origin)
-    runs: pd.DataFrame | None = None
+    runs: fits.BinTableHDU | None = None
 
     @classmethod
     def of(cls, images, config, energy_band, **more):
@@ -97,7 +96,7 @@ class Provenance:
 
     def tables(self):
         """Table HDUs that follow the images: RUNS if they are known, and INPUTS."""
-        runs = [] if self.runs is None else [_runs_hdu(self.runs)]
+        runs = [] if self.runs is None else [self.runs]
         return [*runs, self.origin.table()]
 
 
@@ -134,7 +133,8 @@ def table_hdu(table, name, provenance):
     return hdu
 
 
-def _runs_hdu(runs):
+def runs_hdu(runs):
+    """Table HDU of what became of each run, a `pandas.DataFrame`."""
     table = Table.from_pandas(runs)
     for column in ("ontime", "livetime"):
         table[column].unit = "s"
@@ -201,10 +201,12 @@ def read_config(header):
 
 def read_product(path, origin):
     """Data, geometry, and provenance of what is made from it by a step of `origin`."""
-    data, geometry, header = read_image(path)
-    origin = origin.after([read_origin(path)])
-    provenance = Provenance.from_header(header, origin=origin, runs=read_runs(path))
-    return data, geometry, provenance
+    with _opened(path) as hdus:
+        data, header = _data(hdus[0]), hdus[0].header
+        origin = origin.after([Origin.from_hdu(hdus["INPUTS"])])
+        runs = hdus["RUNS"].copy()
+    provenance = Provenance.from_header(header, origin=origin, runs=runs)
+    return data, ImageGeometry.from_header(header), provenance
 
 
 def read_origin(path):

@@ -1,14 +1,38 @@
 """The records of the activities that made the results of a field, and how they hang together.
 
-`gammastack.activity` writes them, as JSON files in the folder ``provenance`` of the field.
+`gammastack.activity` writes them as JSON files: in the folder ``provenance`` of the field,
+and those of single runs beside their images, with which they travel through a cache.
 """
 
 import json
+import re
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 from gammastack.errors import InputError
 
 FOLDER = "provenance"
+EXPORT = f"{FOLDER}/prov.json"
+RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/[^/]+/record\.json")
+
+
+def field_folder(record):
+    """Folder of the field that a record belongs to."""
+    path = Path(record)
+    return path.parents[1 if path.parent.name == FOLDER else 2]
+
+
+def is_record(name):
+    """Whether a file, named from the folder of its field, is a record."""
+    return bool(RECORD.fullmatch(name)) and name != EXPORT
+
+
+def read_folder(folder):
+    """Activities and systems in the folder of a field, see `read_records`."""
+    folder = Path(folder)
+    paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*/record.json")]
+    names = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return read_records({one: (folder / one).read_bytes() for one in names})
 
 
 def read_records(files):
@@ -16,15 +40,16 @@ def read_records(files):
 
     Parameters
     ----------
-    files : dict of str to bytes or str
-        Content by name of the files in the folder ``provenance``.
+    files : dict of str to bytes
+        Content by name, from the folder of the field; others than records are ignored.
 
     Returns
     -------
     activities : list of dict
-        The completed ones, in the order of their files.
+        The completed ones, with the names of their files in ``record``.
     systems : dict of str to dict
-        Machines and their software, by the name by which activities refer to them.
+        Machines and their software, by the name by which activities refer to them. That
+        of an activity in a cache may be missing.
 
     Raises
     ------
@@ -32,15 +57,16 @@ def read_records(files):
         If a file is damaged.
     """
     activities, systems = [], {}
-    for name in sorted(files):
+    for name in filter(is_record, files):
         try:
             content = json.loads(files[name])
         except ValueError as error:
-            raise InputError(f"{FOLDER}/{name}: damaged record ({error})") from error
-        if name.startswith("system-"):
-            systems[name] = content
+            raise InputError(f"{name}: damaged record ({error})") from error
+        file = name.rsplit("/", 1)[-1]
+        if file.startswith("system-"):
+            systems[file] = content
         elif content.get("status") == "completed":
-            activities.append(content)
+            activities.append({"record": name, **content})
     return activities, systems
 
 

@@ -13,6 +13,7 @@ from gammastack.products import (
     read_data,
     read_origin,
     read_runs,
+    runs_hdu,
     table_hdu,
     write_hdus,
 )
@@ -36,7 +37,7 @@ def run(inputs, outputs, params, origin):
         params["energy_band"],
         cards=(("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image"),),
         origin=origin.after(read_origin(path) for path in inputs["counts"]),
-        runs=runs,
+        runs=runs_hdu(runs),
     )
     tables = provenance.tables()
     units = image_units(params["for_integral_flux"])

@@ -5,7 +5,13 @@ import pandas as pd
 from gammastack.cutouts import read_run_images, write_cutouts
 from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units
-from gammastack.products import Provenance, read_config, read_data, read_origin
+from gammastack.products import (
+    Provenance,
+    read_config,
+    read_data,
+    read_origin,
+    runs_hdu,
+)
 from gammastack.stack import stack_runs
 
 # Header keys of a run's images that go into the run table
@@ -43,7 +49,11 @@ def run(inputs, outputs, params, origin):
     runs = pd.concat([runs for _, runs in stacks.values()])
     provenances = {
         name: Provenance.of(
-            stack, config, params["energy_bands"][name], origin=origin, runs=runs
+            stack,
+            config,
+            params["energy_bands"][name],
+            origin=origin,
+            runs=runs_hdu(runs),
         )
         for name, (stack, _) in stacks.items()
     }

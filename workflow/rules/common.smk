@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 import threading
@@ -6,9 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from snakemake.io import IOFile
 from snakemake.settings.types import ExecMode
 
 from gammastack.activity import write_failure
+from gammastack.archive import pinned_config
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.datastore import DataStore, hdu_types
@@ -60,18 +63,19 @@ else:
 refusals = []
 
 
-def step(name, input, output, params, log):
-    """Perform `steps.<name>`; the log of a rule is the record of what it did."""
+def step(name, input, output, params, record):
+    """Perform `steps.<name>`; the record of what it did is the log of a rule."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
+    outputs.pop("record", None)
     made_of = params.pop("software")
     try:
-        return call(name, inputs, outputs, params, made_of, str(log), sys.argv)
+        return call(name, inputs, outputs, params, made_of, str(record), sys.argv)
     except Exception as error:
         text = str(error)
         if not isinstance(error, (InputError, WorkerKilled)):
             text = f"{output[0]}: {type(error).__name__}: {error}"
         refusals.append(text)
-        write_failure(str(log), name, text)
+        write_failure(str(record), name, text)
         raise
 
 
@@ -87,4 +91,28 @@ def software_of(name):
 
     As a parameter: as inputs they would be read again for each job.
     """
-    return software(f"steps.{name}", Path(workflow.basedir) / "scripts")
+    made_of = software(f"steps.{name}", Path(workflow.basedir) / "scripts")
+
+    def parameter(wildcards, output):
+        refuse_unknown(output)
+        return made_of
+
+    return parameter
+
+
+def refuse_unknown(outputs):
+    """Refuse results of which Snakemake does not know what made them.
+
+    It would take them for up to date.
+    """
+    if workflow.exec_mode != ExecMode.DEFAULT or workflow.dag_settings.forceall:
+        return
+    for path in outputs:
+        if Path(path).exists() and not workflow.persistence.metadata(IOFile(path)):
+            raise WorkflowError(
+                f"{path} was made elsewhere, or the records of Snakemake in the folder"
+                " .snakemake are lost: whether it is up to date cannot be known. Bring"
+                " .snakemake along with the results, or make all results again with"
+                " --forceall. 'scripts/verify.py' checks what the results say of"
+                " themselves; --forceall --touch takes them as they are."
+            )

@@ -1,5 +1,21 @@
 # What the rules ask for: inputs and parameters by field.
 
+# What an archive has of the project, to make its results again
+PROJECT = [
+    "Snakefile",
+    "workflow",
+    "scripts",
+    "profiles",
+    "config/README.md",
+    "Makefile",
+    "requirements.txt",
+    "environment.yml",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CITATION.cff",
+]
+
 
 def field_of(wildcards):
     return settings.fields[wildcards.field]
@@ -61,22 +77,32 @@ def refuse_clearly(function, *arguments):
         raise WorkflowError(str(error)) from None
 
 
+def field_products(name):
+    """What is made of a field by default."""
+    field = settings.fields[name]
+    yield f"{settings.results}/{name}/runs.csv"
+    if field.make_background_image:
+        yield f"{settings.results}/{name}/exclusion_mask.fits"
+    for band in field.energy_bands:
+        folder = f"{settings.results}/{name}/{band}"
+        yield f"{folder}/counts.fits"
+        yield f"{folder}/runs.csv"
+        if not field.make_background_image:
+            continue
+        for kind in ("bkg", "exposure", "excess"):
+            yield f"{folder}/{kind}.fits"
+        for suffix in field.radii:
+            yield f"{folder}/significance{suffix}.fits"
+        if field.save_bkg_scale:
+            yield f"{folder}/table_bkg_norm.csv"
+            yield f"{folder}/table_bkg_norm.fits"
+
+
 def products(wildcards):
-    """What is made of each field by default."""
-    for name, field in settings.fields.items():
-        yield f"{settings.results}/{name}/runs.csv"
-        for band in field.energy_bands:
-            folder = f"{settings.results}/{name}/{band}"
-            yield f"{folder}/counts.fits"
-            if not field.make_background_image:
-                continue
-            for kind in ("bkg", "exposure", "excess"):
-                yield f"{folder}/{kind}.fits"
-            for suffix in field.radii:
-                yield f"{folder}/significance{suffix}.fits"
-            if field.save_bkg_scale:
-                yield f"{folder}/table_bkg_norm.csv"
-                yield f"{folder}/table_bkg_norm.fits"
+    """What is made of all fields by default."""
+    for name in settings.fields:
+        yield from field_products(name)
+        yield f"{settings.results}/{name}/provenance/prov.json"
 
 
 def leftovers():
@@ -84,7 +110,7 @@ def leftovers():
     wanted = {Path(path) for path in products(None)}
     for folder, _ in fields_and_bands():
         for path in sorted(Path(folder).glob("*")):
-            if path not in wanted and path.name != "runs.csv":
+            if path not in wanted:
                 yield str(path)
 
 
@@ -169,6 +195,33 @@ def group_files(kind):
 def exclusion_files(wildcards):
     """Region and mask files among the exclusions."""
     return [item for item in field_of(wildcards).exclusion_mask if is_file(item)]
+
+
+def project_files(wildcards):
+    """The program, and what is needed to install it."""
+    for name in PROJECT:
+        path = Path(os.path.relpath(workflow.basedir)) / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if not file.is_dir() and "__pycache__" not in file.parts:
+                yield str(file)
+
+
+def terms_of_use(wildcards):
+    """What the store says of its use."""
+    folder = Path(field_of(wildcards).datastore)
+    names = ("README*", "LICENSE*", "LICENCE*", "TERMS*")
+    return sorted(str(path) for name in names for path in folder.glob(name))
+
+
+def pinned(name):
+    """Configuration of one field with its runs, and the files that it names."""
+    return pinned_config(config, name, selected_runs(name))
+
+
+def datastore_as_given(wildcards):
+    """The datastore without its variables replaced."""
+    own = config["fields"][wildcards.field] or {}
+    return own.get("datastore", config.get("datastore", SIMULATED_STORE))
 
 
 def fields_and_bands():

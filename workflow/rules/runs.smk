@@ -1,17 +1,24 @@
 # Images of single runs: the only rules that read DL3 files.
+#
+# With --cache other fields and users find them: Snakemake looks them up by parameters and
+# contents of inputs. The record is an output here, to come along. No <results> in the
+# path: Snakemake 9.27 would cut its names for the cache at the wrong place.
 
 
 rule run_images:
     input:
         dl3=dl3_files,
     output:
-        counts="<results>/{field}/runs/{obs_id}/counts.fits",
-        bkg="<results>/{field}/runs/{obs_id}/bkg.fits",
-        exposure="<results>/{field}/runs/{obs_id}/exposure.fits",
-    log:
-        "<results>/{field}/provenance/run_images-{obs_id}.json",
+        multiext(
+            f"{settings.results}/{{field}}/runs/{{obs_id}}/",
+            counts="counts.fits",
+            bkg="bkg.fits",
+            exposure="exposure.fits",
+            record="record.json",
+        ),
     wildcard_constraints:
         field=with_background,
+    cache: "omit-software"
     params:
         software=software_of("run_images"),
         obs_id=lambda wildcards: int(wildcards.obs_id),
@@ -24,11 +31,15 @@ rule run_images:
         spectral_index=of_field("spectral_index"),
         for_integral_flux=of_field("for_integral_flux"),
     run:
-        step("run_images", input, output, params, log)
+        step("run_images", input, output, params, output.record)
 
 
 use rule run_images as run_counts with:
     output:
-        counts="<results>/{field}/runs/{obs_id}/counts.fits",
+        multiext(
+            f"{settings.results}/{{field}}/runs/{{obs_id}}/",
+            counts="counts.fits",
+            record="record.json",
+        ),
     wildcard_constraints:
         field=counts_only,

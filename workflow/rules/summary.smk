@@ -15,9 +15,20 @@ rule summary:
         step("summary", input, output, params, log)
 
 
+onstart:
+    folder = Path(settings.results)
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise WorkflowError(
+            f"The results folder '{folder}' is read-only for you. Give another one with"
+            " --config results=FOLDER, or have its permissions changed."
+        )
+
+
 onsuccess:
     summary = Path(settings.results) / "summary.csv"
-    if summary.is_file():
+    if summary.is_file() and "summary" in {
+        job.rule.name for job in workflow.dag.jobs
+    }:
         print(format_summary(summary))
     if others := list(leftovers()):
         print("Of another configuration, delete if you do not need them:", *others)

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Compare two results of a field: are they the same, and if not, what differs and why?
+
+Exit codes: 0 all products are the same byte by byte; 1 they differ; 2 one of the results
+cannot be read.
+"""
+
+import argparse
+import sys
+
+from gammastack.bundle import open_bundle
+from gammastack.compare import compare, report
+from gammastack.errors import InputError
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known_as = "archive.zip, unpacked archive, or results/FIELD"
+    parser.add_argument("a", metavar="A", help=known_as)
+    parser.add_argument("b", metavar="B", help=known_as)
+    paths = parser.parse_args(arguments)
+    try:
+        comparison = compare(open_bundle(paths.a), open_bundle(paths.b))
+    except (InputError, OSError) as error:
+        print("ERROR:", *str(error).split(), file=sys.stderr)
+        return 2
+    print(report(comparison, paths.a, paths.b))
+    return 0 if comparison.identical else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

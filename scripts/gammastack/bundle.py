@@ -1,0 +1,101 @@
+"""The files of a result: an archive, packed or unpacked, or the results folder of a field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from gammastack.errors import InputError
+from gammastack.records import FOLDER, is_record, read_records
+
+MANIFEST = "manifest-sha256.txt"
+PRODUCTS = "products"
+CODE = "code"
+# The archive of a field, in its results folder
+ARCHIVE = "archive.zip"
+# What a rebuild inside an unpacked archive leaves there
+REBUILT = (f"{CODE}/results", f"{CODE}/.snakemake", f"{CODE}/.venv")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files by name.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    names : list of str
+        Sorted, relative to the top.
+    is_archive : bool
+    read : callable
+        Content of the file of a name, as bytes.
+    """
+
+    path: Path
+    names: list
+    is_archive: bool
+    read: callable
+
+    def product(self, name):
+        """Name in the bundle of a result that is named from the folder of its field."""
+        return f"{PRODUCTS}/{name}" if self.is_archive else name
+
+    def products(self, suffix=""):
+        """Final results, named from the folder of the field."""
+        prefix = self.product("")
+        names = [one[len(prefix) :] for one in self.names if one.startswith(prefix)]
+        others = ("runs/", "groups/", f"{FOLDER}/", ARCHIVE)
+        return [
+            one for one in names if one.endswith(suffix) and not one.startswith(others)
+        ]
+
+    def records(self):
+        """Activities and systems, see `gammastack.records.read_records`."""
+        return read_records(
+            {one: self.read(one) for one in filter(is_record, self.names)}
+        )
+
+
+def open_bundle(path):
+    """Open an archive, packed or unpacked, or the results folder of a field.
+
+    Raises
+    ------
+    InputError
+        If the path is none of them.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _from_folder(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    try:
+        archive = ZipFile(path)
+    except (BadZipFile, OSError) as error:
+        raise InputError(f"{path}: no readable archive ({error})") from error
+
+    def read(name):
+        try:
+            return archive.read(name)
+        # A flipped bit can end in any error of zipfile or of zlib
+        except Exception as error:
+            raise InputError(f"{path}: {name} is damaged ({error})") from error
+
+    names = sorted(one for one in archive.namelist() if not one.endswith("/"))
+    return Bundle(path, names, True, read)
+
+
+def _from_folder(path):
+    files = (
+        one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file()
+    )
+    is_archive = (path / MANIFEST).is_file() or (path / PRODUCTS).is_dir()
+    names = sorted(
+        one
+        for one in files
+        if not (is_archive and (one.startswith(REBUILT) or "__pycache__" in one))
+    )
+    if not is_archive and not any(one.startswith(f"{FOLDER}/") for one in names):
+        raise InputError(
+            f"{path}: neither an archive nor the results of a field, such as results/crab"
+        )
+    return Bundle(path, names, is_archive, lambda name: (path / name).read_bytes())

@@ -1,0 +1,294 @@
+"""Check a result: is it intact, and would it be made the same today?"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+
+from gammastack.archive import is_as_packed, read_manifest
+from gammastack.bundle import CODE, MANIFEST
+from gammastack.config import expand
+from gammastack.datastore import DataStore, listing
+from gammastack.errors import InputError
+from gammastack.origin import sha256_of
+from gammastack.records import history
+from gammastack.selection import select_observations
+from gammastack.software import software
+
+
+@dataclass
+class Findings:
+    """What a check found, as lines of text.
+
+    Attributes
+    ----------
+    damage : list of str
+        Files that are not as they were made.
+    changes : list of str
+        Why a rebuild would differ.
+    affected : list of str
+        The products that would.
+    notes : list of str
+        What could not be checked, and what is no fault.
+    n_files, n_data : int
+        Files of the result, and files of observations, that were found unchanged.
+    """
+
+    damage: list = field(default_factory=list)
+    changes: list = field(default_factory=list)
+    affected: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    n_files: int = 0
+    n_data: int = 0
+
+
+def verify(bundle, scripts, datastore=None, settings=None):
+    """Check a bundle.
+
+    Parameters
+    ----------
+    bundle : gammastack.bundle.Bundle
+    scripts : pathlib.Path
+        Folder of the code that would rebuild it.
+    datastore : path, optional
+        Where the observations are, if not where they were.
+    settings : gammastack.config.Field, optional
+        Settings with which it would be rebuilt, if not with its own.
+
+    Returns
+    -------
+    Findings
+    """
+    findings = Findings()
+    if bundle.is_archive:
+        _check_manifest(bundle, findings)
+        if findings.damage:
+            return findings
+    activities, _ = bundle.records()
+    if not bundle.is_archive:
+        _check_results(bundle, activities, findings)
+    activities = history(activities, bundle.products())
+    store, why_not = _store(bundle, datastore, settings)
+    reasons = Reasons()
+    _check_data(bundle, activities, store, why_not, reasons, findings)
+    _check_software(activities, scripts, reasons)
+    if settings is not None:
+        _check_settings(activities, settings, store, reasons)
+    findings.changes = reasons.texts()
+    findings.affected = reasons.affected(activities, bundle.products())
+    return findings
+
+
+class Reasons:
+    """Why activities would make something else today."""
+
+    def __init__(self):
+        self._of = {}
+
+    def add(self, activity, text):
+        """Note a reason for an activity."""
+        self._of.setdefault(text, set()).add(activity["activity_uuid"])
+
+    def texts(self):
+        """All reasons, each once, in the order in which they were found."""
+        return list(self._of)
+
+    def affected(self, activities, products):
+        """Those of the products that changes lead to; activities in their order."""
+        changed, urls = set().union(*self._of.values()), set()
+        for activity in activities:
+            inputs = {file["url"] for file in activity["input"]}
+            if activity["activity_uuid"] in changed or inputs & urls:
+                urls |= {file["url"] for file in activity["output"]}
+        return [name for name in products if name in urls]
+
+
+def _check_manifest(bundle, findings):
+    if bundle.path.is_file() and not is_as_packed(bundle.path):
+        findings.damage.append(f"{bundle.path.name}: not as it was packed")
+    if MANIFEST not in bundle.names:
+        findings.damage.append(
+            f"{MANIFEST}: missing; nothing can be checked without it"
+        )
+        return
+    manifest = read_manifest(bundle.read(MANIFEST).decode())
+    _check_content(bundle, manifest, findings)
+    added = [one for one in bundle.names if one not in manifest and one != MANIFEST]
+    findings.damage += [
+        f"{name}: added, the archive was made without it" for name in added
+    ]
+
+
+def _check_results(bundle, activities, findings):
+    """Compare results with what the records say of them."""
+    made = {file["url"]: file for one in activities for file in one["output"]}
+    # Images of runs and sums that another configuration has left are none of the result
+    present = {url for url in made if url in bundle.names}
+    needed = {
+        url for one in history(activities, bundle.products()) for url in _outputs(one)
+    }
+    digests = {url: made[url]["sha256"] for url in made if url in present | needed}
+    _check_content(bundle, digests, findings)
+    unknown = [one for one in bundle.products() if one not in made]
+    findings.damage += [f"{name}: no record says what made it" for name in unknown]
+
+
+def _outputs(activity):
+    return [file["url"] for file in activity["output"]]
+
+
+def _check_content(bundle, digests, findings):
+    names = set(bundle.names)
+    for name, expected in sorted(digests.items()):
+        if name not in names:
+            findings.damage.append(f"{name}: missing")
+            continue
+        try:
+            found = sha256(bundle.read(name)).hexdigest()
+        except (InputError, OSError) as error:
+            findings.damage.append(f"{name}: cannot be read ({error})")
+            continue
+        if found == expected:
+            findings.n_files += 1
+        else:
+            findings.damage.append(f"{name}: its content is not what was written")
+
+
+def _store(bundle, datastore, settings):
+    """The datastore, or the reason why there is none."""
+    if datastore is None and settings is not None:
+        datastore = settings.datastore
+    if datastore is None and bundle.is_archive:
+        config = yaml.safe_load(bundle.read(f"{CODE}/config/config.yaml"))
+        (own,) = config["fields"].values()
+        datastore = own.get("datastore", config.get("datastore"))
+        if datastore is None:
+            return None, "they were simulated; a rebuild simulates them again."
+    if datastore is None:
+        return None, "give the folder with --datastore."
+    try:
+        return DataStore.from_dir(expand(str(datastore), "datastore")), None
+    except InputError as error:
+        return None, f"{error} Or give the folder with --datastore."
+
+
+def _check_data(bundle, activities, store, why_not, reasons, findings):
+    """Compare the observations, and the files of exclusions, with what was read."""
+    missing = set()
+    digest_of = cache(sha256_of)
+    for activity in activities:
+        for file in activity["input"]:
+            is_of_run = _is_of_run(activity)
+            # An archive holds the files of its exclusions
+            if file["kind"] != "data" or (bundle.is_archive and not is_of_run):
+                continue
+            name = Path(file["url"]).name
+            path = _find(file, activity, store if is_of_run else None)
+            if path is None and why_not:
+                missing.add(name)
+            elif path is None:
+                reasons.add(activity, f"{name}: not there any more")
+            elif digest_of(path) == file["sha256"]:
+                findings.n_data += 1
+            else:
+                reasons.add(activity, f"{name}: has another content now")
+    if missing:
+        findings.notes.append(
+            f"not checked, {listing(sorted(missing))}, of which it was made: {why_not}"
+        )
+
+
+def _find(file, activity, store):
+    """Where an input file is now; None if it is not found."""
+    paths = [file["url"]]
+    if store is not None:
+        config = activity["config"]
+        try:
+            located = store.hdus(config["obs_id"], tuple(config["hdus"])).values()
+        except InputError:
+            return None
+        name = Path(file["url"]).name
+        paths = [one.path for one in located if Path(one.path).name == name]
+    return next((path for path in paths if Path(path).is_file()), None)
+
+
+def _check_software(activities, scripts, reasons):
+    for activity in activities:
+        step, then = activity["activity_name"], activity["software"]
+        try:
+            now = software(f"steps.{step}", scripts)
+        except ImportError:
+            reasons.add(activity, f"code: there is no step {step} any more")
+            continue
+        for module in _differences(then["modules"], now["modules"]):
+            reasons.add(activity, f"code: {module} has changed")
+        for name in _differences(then["packages"], now["packages"]):
+            versions = (part["packages"].get(name, "none") for part in (then, now))
+            reasons.add(activity, f"package: {name} {' -> '.join(versions)}")
+
+
+def _differences(then, now):
+    return sorted(key for key in then | now if then.get(key) != now.get(key))
+
+
+def _check_settings(activities, settings, store, reasons):
+    """Compare the settings, and the selection of runs, with those of the activities."""
+    # As JSON has them
+    now = json.loads(json.dumps(asdict(settings)))
+    used = {one["config"]["obs_id"] for one in activities if _is_of_run(one)}
+    changes = _changes_of_runs(used, settings, store)
+    for activity in activities:
+        then = activity["config"]
+        for key in sorted(then.keys() & now.keys()):
+            if then[key] != now[key]:
+                text = f"configuration: {key}: {then[key]} -> {now[key]}"
+                reasons.add(activity, text)
+        if activity["activity_name"].startswith("stack_group"):
+            for text in changes:
+                reasons.add(activity, text)
+        if "radius" in then:
+            name = Path(activity["output"][0]["url"]).name
+            suffix = name.removeprefix("significance").removesuffix(".fits")
+            radius = now["radii"].get(suffix)
+            if radius != then["radius"]:
+                reasons.add(activity, f"configuration: radius of {name}")
+
+
+def _changes_of_runs(used, settings, store):
+    if store is None:
+        return
+    center = settings.image["center"]
+    selected = set(select_observations(store, settings.observations, center))
+    for verb, obs_ids in (("added", selected - used), ("removed", used - selected)):
+        if obs_ids:
+            yield f"selection: runs {verb}: {listing(sorted(obs_ids))}"
+
+
+def _is_of_run(activity):
+    return "obs_id" in activity["config"]
+
+
+def report(findings):
+    """Lines of text for the findings, and the exit code of the command.
+
+    Returns
+    -------
+    lines : list of str
+    code : int
+        0 intact, and would be made the same; 1 damaged; 3 intact, but would be made
+        differently.
+    """
+    lines = [*findings.notes]
+    if findings.damage:
+        lines += findings.damage
+        return [*lines, f"DAMAGED: {len(findings.damage)} faults, do not use it."], 1
+    intact = f"{findings.n_files} files as they were made"
+    if findings.n_data:
+        intact += f", {findings.n_data} input files as they were read"
+    if not findings.changes:
+        return [*lines, f"OK: {intact}; a rebuild would make the same."], 0
+    lines += [*findings.changes, f"would be made again: {listing(findings.affected)}"]
+    return [*lines, f"INTACT, but out of date: {intact}, but see above."], 3

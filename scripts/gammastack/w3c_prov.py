@@ -1,0 +1,159 @@
+"""Records of activities as a W3C provenance document.
+
+The serialisation is PROV-JSON (W3C member submission, 24 April 2013,
+https://www.w3.org/submissions/prov-json/) of the data model PROV-DM (W3C
+recommendation, 30 April 2013, https://www.w3.org/TR/prov-dm/). Attributes have the
+names of the fields of the records; what is neither text nor number there is JSON text.
+
+The records do not say which input went into which output of an activity, so there is
+no wasDerivedFrom: used and wasGeneratedBy connect the files.
+"""
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import quote
+
+from prov.constants import PROV, PROV_LOCATION, PROV_ROLE, PROV_TYPE
+from prov.identifier import Namespace
+from prov.model import ProvDocument
+from prov.serializers.provjson import ProvJSONEncoder
+
+from gammastack.origin import code_hash
+
+TERMS = Namespace("gammastack", "urn:x-gammastack:")
+# Type of a machine with its packages, and the role in which activities used it
+ENVIRONMENT = "environment"
+# Of an activity; its other fields are in identifiers, entities and agents
+FIELDS = (
+    "activity_name",
+    "status",
+    "exit_code",
+    "duration_min",
+    "peak_memory_mb",
+    "arguments",
+    "config",
+)
+
+
+def prov_json(activities, systems):
+    """Provenance of results as PROV-JSON.
+
+    Parameters
+    ----------
+    activities : list of dict
+    systems : dict of str to dict
+        Both as `gammastack.records.read_records` returns them; systems may be missing.
+
+    Returns
+    -------
+    str
+        Its entities are the files, the code of the steps (as plans) and the machines
+        with their packages; its agents are the software and the persons who ran it.
+    """
+    document = ProvDocument(namespaces=[TERMS])
+    _add_entities(document, activities, systems)
+    _add_agents(document, activities, systems)
+    for activity in activities:
+        _add_activity(document, activity)
+    # With an indent, json does without its fast encoder
+    return json.dumps(document, cls=ProvJSONEncoder, sort_keys=True)
+
+
+def _add_entities(document, activities, systems):
+    files = {_file(one): one for activity in activities for one in _files(activity)}
+    for identifier, file in files.items():
+        attributes = _attributes({"sha256": file["sha256"], "size": file["size"]})
+        kind = {PROV_TYPE: TERMS[file["kind"]], PROV_LOCATION: file["url"]}
+        document.entity(identifier, kind | attributes)
+    plans = {_plan(one): one["software"] for one in activities}
+    for identifier, software in plans.items():
+        # The hash that the products have in their headers
+        attributes = _attributes({"code": code_hash(software["modules"])} | software)
+        document.entity(identifier, {PROV_TYPE: PROV["Plan"]} | attributes)
+    for name in dict.fromkeys(one["system"] for one in activities):
+        attributes = _attributes(_flat(systems.get(name, {})))
+        document.entity(TERMS[name], {PROV_TYPE: TERMS[ENVIRONMENT]} | attributes)
+
+
+def _add_agents(document, activities, systems):
+    """Add software and persons, and who answers for software and products."""
+    versions = {_software(one): one["software"]["version"] for one in activities}
+    for identifier, version in versions.items():
+        attributes = _attributes({"version": version})
+        document.agent(identifier, {PROV_TYPE: PROV["SoftwareAgent"]} | attributes)
+    known = [one for one in activities if one["system"] in systems]
+    users = {one["system"]: systems[one["system"]]["user"] for one in known}
+    for user in dict.fromkeys(users.values()):
+        attributes = _attributes({"user": user})
+        document.agent(_person(user), {PROV_TYPE: PROV["Person"]} | attributes)
+    on_behalf = ((_software(one), _person(users[one["system"]])) for one in known)
+    for software, person in dict.fromkeys(on_behalf):
+        document.delegation(software, person)
+    read = {_file(file) for activity in activities for file in activity["input"]}
+    for activity in known:
+        person = _person(users[activity["system"]])
+        for file in activity["output"]:
+            if _file(file) not in read:
+                document.attribution(_file(file), person)
+
+
+def _add_activity(document, activity):
+    identifier = TERMS[f"activity/{activity['activity_uuid']}"]
+    start, stop = (_utc(activity[key]["time_utc"]) for key in ("start", "stop"))
+    fields = _attributes({key: activity[key] for key in FIELDS})
+    document.activity(identifier, start, stop, fields)
+    for file in activity["input"]:
+        role = {PROV_ROLE: file["role"]}
+        document.usage(identifier, _file(file), other_attributes=role)
+    system, role = TERMS[activity["system"]], {PROV_ROLE: ENVIRONMENT}
+    document.usage(identifier, system, other_attributes=role)
+    for file in activity["output"]:
+        role = {PROV_ROLE: file["role"]}
+        document.generation(_file(file), identifier, other_attributes=role)
+    document.association(identifier, _software(activity), _plan(activity))
+
+
+def _attributes(fields):
+    plain = str, int, float
+    return {
+        TERMS[key]: value if isinstance(value, plain) else json.dumps(value)
+        for key, value in fields.items()
+    }
+
+
+def _flat(system):
+    """Fields of the sections platform, python and environment beside the others."""
+    flat = {}
+    for name, value in system.items():
+        section = value if isinstance(value, dict) else {}
+        flat |= {f"{name}.{key}": part for key, part in section.items()} or {
+            name: value
+        }
+    return flat
+
+
+def _utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _files(activity):
+    return activity["input"] + activity["output"]
+
+
+def _file(file):
+    return TERMS[f"file/{quote(file['url'])}/{file['sha256']}"]
+
+
+def _plan(activity):
+    software = json.dumps(activity["software"], sort_keys=True)
+    digest = sha256(software.encode()).hexdigest()[:16]
+    return TERMS[f"code/{activity['activity_name']}/{digest}"]
+
+
+def _software(activity):
+    return TERMS[f"software/{activity['software']['version']}"]
+
+
+def _person(user):
+    return TERMS[f"user/{quote(user)}"]

@@ -1,0 +1,14 @@
+"""Export the records of a field as W3C PROV-JSON."""
+
+from pathlib import Path
+
+from gammastack.records import history, read_folder
+from gammastack.w3c_prov import prov_json
+
+
+def run(inputs, outputs, params, origin):
+    path = Path(outputs["prov"])
+    field = path.parents[1]
+    activities, systems = read_folder(field)
+    products = [Path(one).relative_to(field).as_posix() for one in inputs["products"]]
+    path.write_text(prov_json(history(activities, products), systems), encoding="utf-8")

@@ -1,0 +1,40 @@
+# Who made what from what: an export of the records of a field, and its archive.
+
+
+rule provenance:
+    input:
+        products=lambda wildcards: field_products(wildcards.field),
+    output:
+        prov="<results>/{field}/provenance/prov.json",
+    log:
+        "<results>/{field}/provenance/provenance.json",
+    params:
+        software=software_of("provenance"),
+    run:
+        step("provenance", input, output, params, log)
+
+
+rule archive:
+    input:
+        products=lambda wildcards: field_products(wildcards.field),
+        prov="<results>/{field}/provenance/prov.json",
+        code=project_files,
+        exclusion=exclusion_files,
+        terms=terms_of_use,
+    output:
+        archive="<results>/{field}/archive.zip",
+    log:
+        "<results>/{field}/provenance/archive.json",
+    params:
+        software=software_of("archive"),
+        project=os.path.relpath(workflow.basedir),
+        datastore=datastore_as_given,
+        config=lambda wildcards: pinned(wildcards.field)[0],
+        files=lambda wildcards: pinned(wildcards.field)[1],
+    run:
+        step("archive", input, output, params, log)
+
+
+rule archives:
+    input:
+        [f"{settings.results}/{name}/archive.zip" for name in settings.fields],
