@@ -12,6 +12,8 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
+JOB = ("inputs", "outputs", "params", "software", "record", "arguments")
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -22,7 +24,7 @@ def main():
     calls = [json.loads(line) for line in arguments.calls.read_text().splitlines()]
     for step in {call["step"] for call in calls}:
         # Imported before the fork: once, not once per process
-        import_module(step)
+        import_module(f"steps.{step}")
     replay(calls, arguments.cores)
 
 
@@ -58,11 +60,13 @@ def files(named):
 
 
 def run(call):
-    """Run one step, after making the folders of its outputs as Snakemake does."""
+    """Perform one step, after making the folders of its outputs as Snakemake does."""
     for path in files(call["outputs"]):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    params = with_tuples(call["params"])
-    import_module(call["step"]).run(call["inputs"], call["outputs"], params)
+    job = {**call, "params": with_tuples(call["params"])}
+    step = import_module(f"steps.{call['step']}").run
+    perform = import_module("gammastack.activity").perform
+    perform(call["step"], step, *(job[key] for key in JOB))
 
 
 def with_tuples(value):

@@ -8,11 +8,12 @@ import json
 import os
 import threading
 import time
-from importlib import import_module
 
 import plain_pool
 
 WRITING = threading.Lock()
+JOB = ("inputs", "outputs", "params", "software", "record", "arguments")
+ORIGINAL = plain_pool.run_here
 
 
 def __getattr__(name):
@@ -23,23 +24,18 @@ def __getattr__(name):
 class Pool(plain_pool.Pool):
     """A pool that adds a line of JSON per call to the file named by RECORDED_CALLS."""
 
-    def run(self, step, inputs, outputs, params):
-        result, times = super().run(
-            __name__, inputs, outputs, {"step": step, "params": params}
-        )
-        call = {"step": step, "inputs": inputs, "outputs": outputs, "params": params}
-        line = json.dumps({**call, **times})
+    def run(self, step, *job):
+        times = super().run(step, *job)
+        call = {"step": step, **dict(zip(JOB, job, strict=True)), **times}
         with WRITING, open(os.environ["RECORDED_CALLS"], "a") as file:
-            file.write(f"{line}\n")
-        return result
+            file.write(f"{json.dumps(call)}\n")
 
 
-def run(inputs, outputs, params):
-    """Run a step in the worker and take its times; imports of the step are part of it."""
+def run_here(step, *job):
+    """Perform a step in the worker and take its times; imports of the step are part of it."""
     start, cpu = time.time(), time.process_time()
-    result = import_module(params["step"]).run(inputs, outputs, params["params"])
-    return result, {
-        "start": start,
-        "end": time.time(),
-        "cpu": time.process_time() - cpu,
-    }
+    ORIGINAL(step, *job)
+    return {"start": start, "end": time.time(), "cpu": time.process_time() - cpu}
+
+
+plain_pool.run_here = run_here

@@ -126,7 +126,7 @@ def steps(recordings):
     _, calls = recordings[-1]
     times = defaultdict(list)
     for call in calls:
-        times[call["step"].removeprefix("steps.")].append(call)
+        times[call["step"]].append(call)
     rows = [
         [
             step,

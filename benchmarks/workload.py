@@ -22,7 +22,7 @@ def read_calls(path):
 def of_step(calls, step):
     """The named folder of the results tree and the call, for each call of a step."""
     for call in calls:
-        if call["step"] == f"steps.{step}":
+        if call["step"] == step:
             output = next(iter(call["outputs"].values()))
             yield Path(output).parts[1:-1], call
 
@@ -41,18 +41,18 @@ def fields_of(calls, store):
     """
     fields = {}
     for (name, band), call in of_step(calls, "stack"):
-        params = call["params"]
         fields[name] = {
-            **params["image"],
+            **call["params"]["image"],
             "store": str(store),
             "obs_ids": [],
             "band": band,
-            "energy_band": params["energy_band"],
-            "offset_max": params["offset_band"][1],
-            "spectral_index": params["spectral_index"],
+            "energy_band": call["params"]["energy_band"],
         }
-    for (name, _, obs_id), _ in of_step(calls, "run_images"):
+    for (name, _, obs_id), call in of_step(calls, "run_images"):
+        params = call["params"]
         fields[name]["obs_ids"].append(int(obs_id))
+        fields[name]["offset_max"] = params["offset_band"][1]
+        fields[name]["spectral_index"] = params["spectral_index"]
     for (name,), call in of_step(calls, "exclusion_mask"):
         fields[name]["exclusions"] = call["params"]["exclusion_mask"]
     for (name, _), call in of_step(calls, "significance"):

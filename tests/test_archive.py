@@ -13,6 +13,7 @@ import pytest
 import yaml
 from astropy.io import fits
 
+from crates import validator_issues
 from gammastack.archive import pinned_config
 from project import PARTS, Project
 
@@ -128,6 +129,11 @@ def test_archive_holds_all_that_is_needed(built):
     assert field["exclusion_mask"] == ["../inputs/1/sources.reg"]
     assert "4 observations" in readme and "(`data-terms/`)" in readme
     assert any(entity["@id"] == "./" for entity in crate["@graph"])
+
+
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated")
+def test_archive_is_a_valid_ro_crate(built):
+    assert validator_issues(built.folder / ARCHIVE, "REQUIRED") == set()
 
 
 def test_rebuilt_from_the_archive_and_the_data_alone(project, tmp_path):

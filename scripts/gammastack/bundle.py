@@ -98,4 +98,11 @@ def _from_folder(path):
         raise InputError(
             f"{path}: neither an archive nor the results of a field, such as results/crab"
         )
-    return Bundle(path, names, is_archive, lambda name: (path / name).read_bytes())
+
+    def read(name):
+        try:
+            return (path / name).read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: {name} cannot be read ({error})") from error
+
+    return Bundle(path, names, is_archive, read)

@@ -62,6 +62,8 @@ def read_records(files):
             content = json.loads(files[name])
         except ValueError as error:
             raise InputError(f"{name}: damaged record ({error})") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{name}: damaged record (no JSON object)")
         file = name.rsplit("/", 1)[-1]
         if file.startswith("system-"):
             systems[file] = content

@@ -93,7 +93,7 @@ def crate_metadata(folder, about, activities, systems):
     files = _add_files(crate, folder)
     data = _add_data(crate, activities, files)
     products = [file for name, file in files.items() if name.startswith("products/")]
-    people, publisher = _add_people(crate, about, systems)
+    people, publisher = _add_people(crate, about, activities)
     workflow = _set(
         files[WORKFLOW],
         **_citation(crate, folder),
@@ -231,9 +231,9 @@ def _parameter(crate, name, files):
     return parameter
 
 
-def _add_people(crate, about, systems):
+def _add_people(crate, about, activities):
     """Add users and institute; return the users, and who publishes the archive."""
-    users = dict.fromkeys(one["user"] for one in systems.values())
+    users = dict.fromkeys(one["user"] for one in activities)
     people = [_add(crate, f"#user-{quote(one)}", "Person", name=one) for one in users]
     if not about.institute:
         return people, people

@@ -71,8 +71,10 @@ def _add_entities(document, activities, systems):
         # The hash that the products have in their headers
         attributes = _attributes({"code": code_hash(software["modules"])} | software)
         document.entity(identifier, {PROV_TYPE: PROV["Plan"]} | attributes)
-    for name in dict.fromkeys(one["system"] for one in activities):
-        attributes = _attributes(_flat(systems.get(name, {})))
+    # Of a machine that made what was found in a cache only the name may be known
+    hosts = {one["system"]: {"host": one["host"]} for one in activities}
+    for name, host in hosts.items():
+        attributes = _attributes(_flat(systems.get(name, host)))
         document.entity(TERMS[name], {PROV_TYPE: TERMS[ENVIRONMENT]} | attributes)
 
 
@@ -82,20 +84,17 @@ def _add_agents(document, activities, systems):
     for identifier, version in versions.items():
         attributes = _attributes({"version": version})
         document.agent(identifier, {PROV_TYPE: PROV["SoftwareAgent"]} | attributes)
-    known = [one for one in activities if one["system"] in systems]
-    users = {one["system"]: systems[one["system"]]["user"] for one in known}
-    for user in dict.fromkeys(users.values()):
+    for user in dict.fromkeys(one["user"] for one in activities):
         attributes = _attributes({"user": user})
         document.agent(_person(user), {PROV_TYPE: PROV["Person"]} | attributes)
-    on_behalf = ((_software(one), _person(users[one["system"]])) for one in known)
+    on_behalf = ((_software(one), _person(one["user"])) for one in activities)
     for software, person in dict.fromkeys(on_behalf):
         document.delegation(software, person)
     read = {_file(file) for activity in activities for file in activity["input"]}
-    for activity in known:
-        person = _person(users[activity["system"]])
+    for activity in activities:
         for file in activity["output"]:
             if _file(file) not in read:
-                document.attribution(_file(file), person)
+                document.attribution(_file(file), _person(activity["user"]))
 
 
 def _add_activity(document, activity):

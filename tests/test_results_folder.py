@@ -1,0 +1,77 @@
+"""Results folders that cannot be used: read-only, or in use by another invocation."""
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+import time
+
+from project import Project, shell_environment
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+
+
+def as_common_user():
+    """Let permissions of files hold even if the tests run as root."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def snakemake(project, *arguments):
+    """Start an invocation without the powers of root."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=shell_environment(),
+        preexec_fn=as_common_user,
+    )
+
+
+def test_read_only_results_folder(project):
+    project.change_config(fields={"other": {}})
+    results = project.folder / "results"
+    before = project.products()
+    results.chmod(0o555)
+    try:
+        process = snakemake(project)
+        text, _ = process.communicate(timeout=60)
+    finally:
+        results.chmod(0o755)
+    assert process.returncode != 0
+    assert "The results folder 'results' is read-only for you. Give another" in text
+    assert "Traceback" not in text
+    assert project.products() == before
+    assert project.snakemake().code == 0
+
+
+def test_two_invocations_at_once(project, built):
+    """The second one is refused, the first one ends as if it were alone."""
+    first = snakemake(project, "--forceall")
+    locks = project.folder / ".snakemake" / "locks"
+    deadline = time.monotonic() + 60
+    while not list(locks.glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = project.snakemake("--forceall")
+    assert second.code != 0 and second.jobs == []
+    message = " ".join(second.text.split())
+    assert re.search(r"no other Snakemake process.*--unlock", message)
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert project.products() == built.products()
+
+
+def test_results_from_elsewhere_in_a_project_with_results(project, tmp_path):
+    """A field whose results were copied into a project that has records of another one."""
+    other = Project(tmp_path / "other", {**project.config, "fields": {"west": {}}})
+    (other.folder / "store").symlink_to(project.folder / "store")
+    assert other.snakemake().code == 0
+    (project.folder / "results/sky").rename(other.folder / "results/sky")
+    other.change_config(fields={"west": {}, **project.config["fields"]})
+    done = other.snakemake()
+    assert done.code != 0 and done.jobs == []
+    message = " ".join(done.text.split())
+    assert re.search(r"results/sky/\S+ was made elsewhere.*--forceall", message)
