@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Check an archive, or the results of a field: intact? would it be made the same today?
+"""Check archives and results: intact? would they be made the same today?
 
-Exit codes: 0 yes; 1 it is damaged; 2 it cannot be read; 3 it is intact, but would be made
+Exit codes: 0 yes; 1 damaged; 2 it cannot be read; 3 intact, but would be made
 differently, and the lines say why.
 """
 
@@ -23,17 +23,39 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path", help="archive.zip, unpacked archive, or results/FIELD")
+    parser.add_argument(
+        "path",
+        nargs="+",
+        help="archive.zip, unpacked archive, results or results/FIELD",
+    )
     parser.add_argument("--datastore", help="where the observations are now")
     parser.add_argument(
-        "--configfile", help="compare with the settings of the field in this file, too"
+        "--configfile", help="compare with the settings in this file, too"
     )
     arguments = parser.parse_args()
+    codes = set()
+    paths = [one for given in arguments.path for one in results_in(Path(given))]
+    for path in paths:
+        if len(paths) > 1:
+            print(f"{path}:")
+        codes.add(check(path, arguments))
+    # The worst
+    return next(code for code in (2, 1, 3, 0) if code in codes)
+
+
+def results_in(path):
+    """The path, or the results of all fields in it."""
+    fields = sorted(path.glob("*/provenance/run_table.json"))
+    return [one.parents[1] for one in fields] or [path]
+
+
+def check(path, arguments):
+    """Print what is found in one result, and return the exit code for it."""
     try:
-        bundle = open_bundle(arguments.path)
+        bundle = open_bundle(path)
         settings = None
         if arguments.configfile:
-            settings = field_of(arguments.configfile, bundle.path.resolve().name)
+            settings = field_of(arguments.configfile, path.resolve().name)
         findings = verify(bundle, SCRIPTS, arguments.datastore, settings)
     except InputError as error:
         print(f"ERROR: {error}", file=sys.stderr)

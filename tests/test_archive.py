@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -160,6 +161,16 @@ def test_intact(project):
         assert "OK: " in text and f"{n_inputs} input files as they were read" in text
 
 
+def test_all_fields_at_once_and_the_worst_of_them(project):
+    shutil.copytree(project.folder / "results/sky", project.folder / "results/bad")
+    (project.folder / "results/bad/runs.csv").unlink()
+    code, text = command(project, "verify", "results")
+    assert code == 1
+    assert re.search(
+        r"results/bad:\nruns.csv: missing\nDAMAGED(.|\n)*results/sky:\nOK", text
+    )
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_any_flipped_bit_of_an_archive_is_found(project, seed):
     path = project.folder / ARCHIVE
@@ -203,6 +214,18 @@ def test_damaged_results_are_named(project):
     assert f"{BAND}/counts.fits: its content is not what was written" in text
     assert f"{BAND}/bkg.fits: missing" in text
     assert f"{BAND}/mine.fits: no record says what made it" in text
+
+
+def test_no_archive_of_damaged_results(project):
+    path = project.folder / "results/sky" / BAND / "significance.fits"
+    path.write_bytes(flipped(path.read_bytes(), 8 * 20000))
+    (project.folder / ARCHIVE).unlink()
+    done = project.snakemake(ARCHIVE)
+    assert done.code != 0
+    assert f"ERROR: results/sky/{BAND}/significance.fits: it is not what" in done.text
+    path.unlink()
+    assert project.snakemake(ARCHIVE).code == 0
+    assert command(project, "verify", ARCHIVE)[0] == 0
 
 
 @pytest.mark.parametrize("path", [ARCHIVE, "results/sky"])

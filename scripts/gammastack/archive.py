@@ -22,7 +22,7 @@ README = """\
 | folder | what is in it |
 |---|---|
 | `products/` | the maps (FITS: DS9, astropy, gammapy), the table of the runs, the norms of their background models |
-| `provenance/` | who made what from what, when, how long and where: a record per step, and all of them as W3C PROV-JSON (`prov.json`) |
+| `provenance/` | who made what from what, when, how long and where: a record per step, and all of them as W3C PROV-JSON (`prov.json`). Users, machines and folders are named in it |
 | `code/` | the program and its configuration, `code/config/config.yaml`: this field with the runs that were used |
 | `inputs/` | files that the configuration names, such as regions (if there are any) |
 | `data-terms/` | the terms of use of the data, as the datastore has them (if it has any) |

@@ -16,6 +16,11 @@ ARCHIVE = "archive.zip"
 REBUILT = (f"{CODE}/results", f"{CODE}/.snakemake", f"{CODE}/.venv")
 
 
+def is_product(name):
+    """Whether a file, named from the folder of its field, is one of the final results."""
+    return not name.startswith(("runs/", "groups/", f"{FOLDER}/", ARCHIVE))
+
+
 @dataclass(frozen=True)
 class Bundle:
     """Files by name.
@@ -43,10 +48,7 @@ class Bundle:
         """Final results, named from the folder of the field."""
         prefix = self.product("")
         names = [one[len(prefix) :] for one in self.names if one.startswith(prefix)]
-        others = ("runs/", "groups/", f"{FOLDER}/", ARCHIVE)
-        return [
-            one for one in names if one.endswith(suffix) and not one.startswith(others)
-        ]
+        return [one for one in names if one.endswith(suffix) and is_product(one)]
 
     def records(self):
         """Activities and systems, see `gammastack.records.read_records`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from gammastack.archive import is_as_packed, read_manifest
-from gammastack.bundle import CODE, MANIFEST
+from gammastack.bundle import CODE, MANIFEST, is_product
 from gammastack.config import expand
 from gammastack.datastore import DataStore, listing
 from gammastack.errors import InputError
@@ -125,12 +125,15 @@ def _check_manifest(bundle, findings):
 def _check_results(bundle, activities, findings):
     """Compare results with what the records say of them."""
     made = {file["url"]: file for one in activities for file in one["output"]}
-    # Images of runs and sums that another configuration has left are none of the result
-    present = {url for url in made if url in bundle.names}
-    needed = {
+    used = {
         url for one in history(activities, bundle.products()) for url in _outputs(one)
     }
-    digests = {url: made[url]["sha256"] for url in made if url in present | needed}
+    # Images of runs and sums that another configuration has left may be deleted
+    digests = {
+        url: file["sha256"]
+        for url, file in made.items()
+        if is_product(url) or url in used or url in bundle.names
+    }
     _check_content(bundle, digests, findings)
     unknown = [one for one in bundle.products() if one not in made]
     findings.damage += [f"{name}: no record says what made it" for name in unknown]

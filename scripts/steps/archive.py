@@ -9,6 +9,8 @@ from astropy.io import fits
 
 from gammastack.archive import LICENSE, README, TERMS, pack, write_manifest
 from gammastack.bundle import CODE, PRODUCTS
+from gammastack.errors import InputError
+from gammastack.origin import sha256_of
 from gammastack.records import FOLDER, history, read_folder
 from gammastack.ro_crate import About, crate_metadata
 from gammastack.version import __version__
@@ -19,7 +21,10 @@ def run(inputs, outputs, params, origin):
     products = [Path(path).relative_to(field) for path in inputs["products"]]
     with TemporaryDirectory(dir=field) as temporary:
         folder = Path(temporary)
+        activities, systems = _records(field, products)
+        made = {file["url"]: file for one in activities for file in one["output"]}
         for product in products:
+            _require_as_made(field / product, made.get(product.as_posix()))
             _copy(field / product, folder / PRODUCTS / product)
         for path in inputs["code"]:
             _copy(path, folder / CODE / Path(path).relative_to(params["project"]))
@@ -28,7 +33,6 @@ def run(inputs, outputs, params, origin):
         for path in inputs["terms"]:
             _copy(path, folder / TERMS / Path(path).name)
         _write(folder / CODE / "config" / "config.yaml", _yaml(params["config"]))
-        activities, systems = _records(field, products)
         for name in ["prov.json", *systems]:
             _copy(field / FOLDER / name, folder / FOLDER / name)
         for one in activities:
@@ -51,6 +55,14 @@ def run(inputs, outputs, params, origin):
         _write(folder / "ro-crate-metadata.json", crate)
         write_manifest(folder)
         pack(folder, outputs["archive"])
+
+
+def _require_as_made(path, file):
+    if file is None or sha256_of(path) != file["sha256"]:
+        raise InputError(
+            f"{path}: it is not what gammastack wrote, and no archive is made of it;"
+            " delete it and start again"
+        )
 
 
 def _copy(source, target):

@@ -30,7 +30,7 @@ def run(inputs, outputs, params, origin):
     cards = [
         ("RA_PNT", pointing.ra, "[deg] ICRS"),
         ("DEC_PNT", pointing.dec, "[deg] ICRS"),
-        ("FILENAME", params["files"][number], "file of the events"),
+        ("FILENAME", params["files"][number][0], "file of the events"),
     ]
     if notes := oddities(observation, params["index"]):
         cards.append(("NOTE", "; ".join(notes)))

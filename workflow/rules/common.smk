@@ -1,3 +1,4 @@
+import atexit
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from gammastack.activity import write_failure
 from gammastack.archive import pinned_config
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
+from gammastack.contents import Contents
 from gammastack.datastore import DataStore, hdu_types
 from gammastack.exclusion import is_file
 from gammastack.groups import stable_groups
@@ -59,6 +61,10 @@ else:
     call = pool.run
     if not workflow.dryrun:
         pool.warm_up()
+
+contents = Contents(".snakemake/contents.json")
+if workflow.exec_mode == ExecMode.DEFAULT:
+    atexit.register(contents.save)
 
 refusals = []
 

@@ -145,9 +145,19 @@ def hdus_in_files(wildcards):
     }
 
 
-def names_of_files(wildcards):
-    """Names without folders, as the products give them."""
-    return [Path(path).name for path in dl3_files(wildcards)]
+def by_content(files):
+    """Input that counts by its content alone: together with `names_and_contents`.
+
+    Snakemake does not look at the content of a file that is older than a result.
+    """
+    return lambda wildcards: [ancient(path) for path in files(wildcards)]
+
+
+def names_and_contents(files):
+    """Names without folders, and hashes, of input files, as a parameter of their job."""
+    return lambda wildcards: [
+        (Path(path).name, contents.sha256(path)) for path in files(wildcards)
+    ]
 
 
 def index_row(wildcards):
@@ -168,13 +178,18 @@ def groups(name):
     return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
 
 
+def group_runs(wildcards):
+    """The runs of a group, in the order of OBS_ID."""
+    return groups(wildcards.field)[wildcards.group]
+
+
 def run_files(kind):
-    """The images of one kind of all runs of a group, in the order of OBS_ID."""
+    """The images of one kind of all runs of a group."""
 
     def files(wildcards):
         return [
             f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
-            for obs_id in groups(wildcards.field)[wildcards.group]
+            for obs_id in group_runs(wildcards)
         ]
 
     return files

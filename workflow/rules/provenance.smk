@@ -10,6 +10,7 @@ rule provenance:
         "<results>/{field}/provenance/provenance.json",
     params:
         software=software_of("provenance"),
+        products=lambda wildcards: list(field_products(wildcards.field)),
     run:
         step("provenance", input, output, params, log)
 

@@ -7,7 +7,7 @@
 
 rule run_images:
     input:
-        dl3=dl3_files,
+        dl3=by_content(dl3_files),
     output:
         multiext(
             f"{settings.results}/{{field}}/runs/{{obs_id}}/",
@@ -22,7 +22,7 @@ rule run_images:
     params:
         software=software_of("run_images"),
         obs_id=lambda wildcards: int(wildcards.obs_id),
-        files=names_of_files,
+        files=names_and_contents(dl3_files),
         hdus=hdus_in_files,
         index=index_row,
         image=of_field("image"),

@@ -3,7 +3,7 @@
 
 rule exclusion_mask:
     input:
-        exclusion=exclusion_files,
+        exclusion=by_content(exclusion_files),
     output:
         mask="<results>/{field}/exclusion_mask.fits",
     log:
@@ -12,6 +12,7 @@ rule exclusion_mask:
         software=software_of("exclusion_mask"),
         image=of_field("image"),
         exclusion_mask=of_field("exclusion_mask"),
+        files=names_and_contents(exclusion_files),
     run:
         step("exclusion_mask", input, output, params, log)
 
@@ -32,6 +33,7 @@ rule stack_group:
         field=with_background,
     params:
         software=software_of("stack_group"),
+        obs_ids=group_runs,
         image=of_field("image"),
         energy_bands=of_field("energy_bands"),
         offset_band=of_field("offset_band"),
@@ -70,6 +72,7 @@ rule stack:
         field=norms_saved,
     params:
         software=software_of("stack"),
+        groups=lambda wildcards: list(groups(wildcards.field)),
         band="{band}",
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
         image=of_field("image"),
