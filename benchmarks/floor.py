@@ -65,7 +65,7 @@ def run(call):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     job = {**call, "params": with_tuples(call["params"])}
     step = import_module(f"steps.{call['step']}").run
-    perform = import_module("gammastack.activity").perform
+    perform = import_module("gammastack.provenance.activity").perform
     perform(call["step"], step, *(job[key] for key in JOB))
 
 

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from multiprocessing import forkserver
 
-from gammastack.activity import perform
+from gammastack.provenance.activity import perform
 
 # Imported once, in the process that the workers are forked from. snakemake is
 # among them because multiprocessing imports the main program into each worker.
@@ -83,5 +83,5 @@ def _end_with_parent():
 
 
 def run_here(step, *job):
-    """Perform ``steps.<step>`` in this process, see `gammastack.activity.perform`."""
+    """Perform ``steps.<step>`` in this process, see `gammastack.provenance.activity.perform`."""
     perform(step, import_module(f"steps.{step}").run, *job)

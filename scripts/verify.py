@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from gammastack.bundle import open_bundle
 from gammastack.config import read_config
 from gammastack.errors import InputError
-from gammastack.verify import report, verify
+from gammastack.provenance.bundle import open_bundle
+from gammastack.provenance.verify import report, verify
 
 SCRIPTS = Path(__file__).resolve().parent
 

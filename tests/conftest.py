@@ -1,9 +1,12 @@
-"""Fixtures: a small simulated store, and the places of real data and reference results."""
+"""Fixtures: simulated store, project with results, places of real data and references."""
 
 import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gammastack.datastore import HDU_INDEX, OBS_INDEX, DataStore
 from gammastack.products import write_hdus
@@ -13,8 +16,11 @@ from gammastack.simulate import (
     observation_hdus,
     simulated_runs,
 )
+from project import SETTINGS, Project
 
 CENTER = 83.63, 22.01
+# For --hypothesis-profile: half an hour for the sequences of test_updates.py
+settings.register_profile("thorough", max_examples=5000)
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,24 @@ def simulated_store(tmp_path_factory):
     write_hdus(folder / OBS_INDEX, [observations])
     write_hdus(folder / HDU_INDEX, [hdus])
     return DataStore.from_dir(folder), runs, model
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, simulated_store):
+    """A project with all results, made cold."""
+    project = Project(tmp_path_factory.mktemp("built") / "project", SETTINGS)
+    shutil.copytree(simulated_store[0].folder, project.folder / "store")
+    start = time.monotonic()
+    project.cold = project.snakemake()
+    project.seconds = time.monotonic() - start
+    assert project.cold.code == 0, project.cold.text
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A copy of the built project, to change things in."""
+    return built.copy(tmp_path / "project")
 
 
 def _folder_of(variable, name):

@@ -91,7 +91,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=_environment() | environment,
+            env=shell_environment() | environment,
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))
@@ -113,7 +113,7 @@ class Project:
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
 
-def _environment():
+def shell_environment():
     environment = {**os.environ, "COLUMNS": "200"}
     if "GAMMAPY_DATA" in environment:
         # A relative folder would not be found from the copy

@@ -15,7 +15,7 @@ import yaml
 from astropy.io import fits
 
 from crates import validator_issues
-from gammastack.archive import pinned_config
+from gammastack.provenance.archive import pinned_config
 from project import PARTS, Project
 
 BAND = "1TeV-10TeV"

@@ -14,11 +14,11 @@ from astropy.table import Table
 
 from compare import main
 from gammastack import products
-from gammastack.bundle import open_bundle
-from gammastack.compare import compare, map_difference
 from gammastack.geometry import ImageGeometry
-from gammastack.origin import Origin, code_hash
 from gammastack.products import Provenance, image_hdu, runs_hdu, table_hdu, write_hdus
+from gammastack.provenance.bundle import open_bundle
+from gammastack.provenance.compare import compare, map_difference
+from gammastack.provenance.origin import Origin, code_hash
 from gammastack.stack import bkg_norm_table
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare.py"

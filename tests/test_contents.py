@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gammastack import contents as module
-from gammastack.contents import Contents
+from gammastack.provenance import contents as module
+from gammastack.provenance.contents import Contents
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import run_images
 from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
+from gammastack.provenance.origin import Origin
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (3, 2), 0.1)
 PROVENANCE = Provenance(
@@ -105,9 +106,12 @@ def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
         name: (run, Provenance.of(run, {}, band, cards=run_cards(run)))
         for (name, band), run in images.items()
     }
-    write_cutouts(paths, with_provenance, dict.fromkeys(paths, ""), [])
-    again, header = read_run_images(paths, "b")
+    origin = Origin({"step": "0"}, {}, (("dl3", 1, "run.fits", "0" * 64),))
+    units = dict.fromkeys(paths, "")
+    write_cutouts(paths, with_provenance, units, [origin.table()])
+    again, header, origin_again = read_run_images(paths, "b")
     assert header["OBS_ID"] == runs[0].obs_id
+    assert origin_again == origin
     expected = images["b", (3.0, 10.0)]
     for key in ("obs_id", "start", "stop", "livetime", "n_events", "n_pixels"):
         assert getattr(again, key) == getattr(expected, key)

@@ -1,6 +1,7 @@
-"""The whole workflow: what is made, what reruns, what the user reads on an error."""
+"""The whole workflow: what is made, what the user reads on an error, interruptions."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -21,52 +22,21 @@ from gammastack.geometry import ImageGeometry, separation, unit_vectors
 from gammastack.maker import StackedObsImageMaker
 from gammastack.products import read_image
 from gammastack.spectrum import power_law_integral
-from project import ROOT, Project
-
-BAND = "1TeV-10TeV"
-RUNS = [1001, 1002, 1003, 1004]
-SETTINGS = {
-    "datastore": "store",
-    "center": [83.63, 22.01],
-    "width": "3 deg",
-    "binsz": "0.05 deg",
-    "energy_bands": [["1 TeV", "10 TeV"]],
-    "radius": "0.2 deg",
-    "fields": {
-        "sky": {"exclusion_mask": [{"center": [83.63, 22.01], "radius": "0.3 deg"}]}
-    },
-}
-STACK_AND_MAPS = [
-    f"excess sky {BAND}",
-    "run_table sky",
-    f"significance sky {BAND}",
-    f"stack sky {BAND}",
-    "stack_group sky all",
-    "summary",
-]
-STACKED = {job.split()[0] for job in STACK_AND_MAPS}
-ALL = {"run_images", *STACKED}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory, simulated_store):
-    """A project with all results, made cold."""
-    project = Project(tmp_path_factory.mktemp("built") / "project", SETTINGS)
-    shutil.copytree(simulated_store[0].folder, project.folder / "store")
-    project.cold = project.snakemake()
-    assert project.cold.code == 0, project.cold.text
-    return project
-
-
-@pytest.fixture
-def project(built, tmp_path):
-    """A copy of the built project, to change things in."""
-    return built.copy(tmp_path / "project")
+from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 
 def test_cold_run_makes_everything(built):
-    runs = [f"run_images sky {obs_id}" for obs_id in RUNS]
-    assert built.cold.jobs == sorted([*runs, *STACK_AND_MAPS, "exclusion_mask sky"])
+    assert built.cold.jobs == [
+        f"excess sky {BAND}",
+        "exclusion_mask sky",
+        "provenance sky",
+        *(f"run_images sky {obs_id}" for obs_id in RUNS),
+        "run_table sky",
+        f"significance sky {BAND}",
+        f"stack sky {BAND}",
+        "stack_group sky all",
+        "summary",
+    ]
     folders = [*(f"runs/{obs_id}" for obs_id in RUNS), "groups/all"]
     images = [
         f"{folder}/{kind}.fits"
@@ -86,6 +56,7 @@ def test_cold_run_makes_everything(built):
     assert sorted(built.products()) == sorted(
         [*(f"sky/{name}" for name in expected), "summary.csv"]
     )
+    assert (built.folder / "results/sky/provenance/prov.json").is_file()
     line = built.cold.text.splitlines()
     assert any(re.search(rf"sky +{BAND} +4 +0 +\d+", text) for text in line)
 
@@ -110,85 +81,6 @@ def test_same_images_as_the_python_class(built):
     assert_allclose(norms["bkg_scale"], maker.table_bkg_norm["bkg_scale"], rtol=1e-15)
 
 
-def test_nothing_changed(built):
-    again = built.snakemake()
-    assert (again.code, again.jobs) == (0, [])
-    assert "Nothing to be done" in again.text
-
-
-def test_touch_and_comment(project):
-    with open(project.folder / "config" / "config.yaml", "a", encoding="utf-8") as file:
-        file.write("# a comment\n")
-    os.utime(project.folder / "store" / "run_1002.fits")
-    os.utime(project.folder / "scripts" / "gammastack" / "irf.py")
-    assert project.snakemake().jobs == []
-
-
-def test_one_event_file_changed(project):
-    with fits.open(project.folder / "store" / "run_1002.fits", mode="update") as hdus:
-        hdus["EVENTS"].data["ENERGY"][::10] *= 1.5
-    assert project.snakemake().jobs == sorted(["run_images sky 1002", *STACK_AND_MAPS])
-
-
-@pytest.mark.parametrize(
-    "change, rules",
-    [
-        ({"radius": "0.3 deg"}, {"significance", "summary"}),
-        ({"radius": ["0.2 deg", "0.3 deg"]}, {"significance"}),
-        ({"bkg_norm": False}, STACKED),
-        ({"width": "180 arcmin", "energy_bands": [["1 TeV", "10 TeV"]]}, set()),
-        ({"ncounts_min": 5}, STACKED),
-        ({"spectral_index": 2.0}, ALL),
-        ({"offset_band": ["0 deg", "1.5 deg"]}, ALL),
-        ({"energy_bands": [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]}, ALL),
-        ({"width": "2.5 deg"}, {*ALL, "exclusion_mask"}),
-    ],
-)
-def test_setting_changed(project, change, rules):
-    project.change_config(**change)
-    assert project.snakemake().rules == sorted(rules)
-
-
-def test_exclusion_changed_reads_no_event_file(project):
-    circle = {"center": [83.63, 22.01], "radius": "0.5 deg"}
-    project.change_config(fields={"sky": {"exclusion_mask": [circle]}})
-    done = project.snakemake()
-    assert done.jobs == sorted(["exclusion_mask sky", *STACK_AND_MAPS])
-    norms = pd.read_csv(
-        project.folder / "results" / "sky" / BAND / "table_bkg_norm.csv"
-    )
-    geometry = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (3, 3), 0.05)
-    maker = StackedObsImageMaker(
-        geometry,
-        [1, 10] * u.TeV,
-        [0, 2] * u.deg,
-        project.folder / "store",
-        RUNS,
-        [{"center": (83.63, 22.01), "radius": 0.5}],
-    )
-    maker.make_images(True)
-    expected = maker.table_bkg_norm["n_counts"].tolist()
-    assert norms["n_counts"].tolist() == expected
-
-
-def test_content_of_a_region_file_changed(project):
-    regions = project.folder / "sources.reg"
-    regions.write_text("icrs; circle(83.63, 22.01, 0.3)")
-    project.change_config(fields={"sky": {"exclusion_mask": ["sources.reg"]}})
-    assert project.snakemake().code == 0
-    regions.write_text("icrs; circle(83.63, 22.01, 0.4)")
-    assert project.snakemake().jobs == sorted(["exclusion_mask sky", *STACK_AND_MAPS])
-
-
-def test_run_list_in_a_table_changed(project):
-    table = project.folder / "runs.csv"
-    table.write_text("OBS_ID\n1001\n1002\n1003\n1004\n")
-    project.change_config(observations={"table": "runs.csv"})
-    assert project.snakemake().jobs == []
-    table.write_text("OBS_ID\n1001\n1004\n")
-    assert project.snakemake().jobs == sorted(STACK_AND_MAPS)
-
-
 def test_two_fields_share_a_run(project):
     other = {"center": [83.0, 22.0], "observations": {"obs_ids": [1001]}}
     project.change_config(fields={**SETTINGS["fields"], "west": other})
@@ -196,36 +88,6 @@ def test_two_fields_share_a_run(project):
     assert done.code == 0
     assert [job for job in done.jobs if "run_images" in job] == ["run_images west 1001"]
     assert not [job for job in done.jobs if " sky" in job]
-
-
-@pytest.mark.parametrize(
-    "module, rules",
-    [
-        ("gammastack/significance.py", ["significance", "summary"]),
-        ("steps/run_table.py", ["run_table"]),
-        ("gammastack/counts.py", ALL),
-    ],
-)
-def test_code_changed(project, module, rules):
-    with open(project.folder / "scripts" / module, "a", encoding="utf-8") as file:
-        file.write("\nEDITED = True\n")
-    assert project.snakemake().rules == sorted(rules)
-
-
-def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
-    project, tmp_path
-):
-    """Bit by bit, with another number of cores, on runs that were cached."""
-    project.change_config(observations={"exclude": [1003]})
-    done = project.snakemake(cores=1)
-    assert done.jobs == sorted(STACK_AND_MAPS)
-    fresh = Project(tmp_path / "fresh")
-    shutil.copytree(project.folder / "store", fresh.folder / "store")
-    fresh.write_config(**{**SETTINGS, "observations": {"exclude": [1003]}})
-    assert fresh.snakemake(cores=3).code == 0
-    ours, theirs = project.products(), fresh.products()
-    left_over = {name for name in ours if name.startswith("sky/runs/1003/")}
-    assert {name: ours[name] for name in ours.keys() - left_over} == theirs
 
 
 def test_without_the_profile_results_are_the_same(built, tmp_path):
@@ -245,6 +107,7 @@ def test_counts_only_needs_no_responses(project):
     done = project.snakemake()
     assert done.code == 0, done.text
     assert done.rules == [
+        "provenance",
         "run_counts",
         "run_table",
         "stack_counts",
@@ -264,15 +127,24 @@ def test_no_norm_table_unless_wanted(project):
     table.unlink()
     project.change_config(save_bkg_scale=False, ncounts_min=1)
     done = project.snakemake()
-    assert done.rules == sorted([*STACKED - {"stack"}, "stack_without_norms"])
+    assert done.rules == [
+        "excess",
+        "provenance",
+        "run_table",
+        "significance",
+        "stack_group",
+        "stack_without_norms",
+        "summary",
+    ]
     assert not table.exists()
     assert re.search(r"Of another configuration.*table_bkg_norm\.fits", done.text)
 
 
-def test_bad_run_keeps_the_others(project):
+def test_bad_run_keeps_the_others(project, built):
     """A truncated file: its message at the end, the images of all other runs kept."""
     path = project.folder / "store" / "run_1002.fits"
-    path.write_bytes(path.read_bytes()[:100_000])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100_000])
     shutil.rmtree(project.folder / "results")
     done = project.snakemake()
     assert done.code != 0
@@ -288,6 +160,12 @@ def test_bad_run_keeps_the_others(project):
     done = project.snakemake()
     assert done.code == 0
     assert "run_images" not in done.rules
+    path.write_bytes(whole)
+    project.change_config()
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    assert [job for job in done.jobs if "run_images" in job] == ["run_images sky 1002"]
+    assert project.products() == built.products()
 
 
 @pytest.mark.parametrize(
@@ -418,25 +296,31 @@ def test_hess_crab(hess_store, tmp_path):
 def test_killed_worker_and_next_invocation(project, built):
     """The message says what to do; the next invocation ends with the same results."""
     shutil.rmtree(project.folder / "results")
-    step = project.folder / "scripts" / "steps" / "run_images.py"
-    code = step.read_text()
-    kill = "\n    import os\n\n    os.kill(os.getpid(), 9)\n"
-    step.write_text(
-        code.replace(
-            "def run(inputs, outputs, params, origin):",
-            f"def run(inputs, outputs, params, origin):{kill}",
-        )
-    )
+    step, first = "scripts/steps/run_images.py", "params, origin):\n"
+    kill = f"{first}    __import__('os').kill(__import__('os').getpid(), 9)\n"
+    project.replace(step, first, kill)
     done = project.snakemake()
     assert done.code != 0
     assert "ERROR: a worker process was killed" in done.text
-    step.write_text(code)
+    project.replace(step, kill, first)
     assert project.snakemake().code == 0
     assert project.products() == built.products()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_and_started_again(tmp_path, built, number):
+# One in each quarter of the time that a build takes
+random_numbers = random.Random(7)
+MOMENTS = [(quarter + random_numbers.random()) / 4 for quarter in range(4)]
+
+
+@pytest.mark.parametrize(
+    "number, moment",
+    [
+        (signal.SIGINT, "first run"),
+        (signal.SIGKILL, "first run"),
+        *zip([signal.SIGINT, signal.SIGKILL] * 2, MOMENTS, strict=True),
+    ],
+)
+def test_interrupted_and_started_again(tmp_path, built, number, moment):
     """Results are those of an undisturbed run, and no process outlives the first one."""
     project = Project(tmp_path / "project", SETTINGS)
     shutil.copytree(built.folder / "store", project.folder / "store")
@@ -448,15 +332,19 @@ def test_interrupted_and_started_again(tmp_path, built, number):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    runs = project.folder / "results" / "sky" / "runs"
     deadline = time.monotonic() + 60
-    while not runs.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    if moment == "first run":
+        runs = project.folder / "results" / "sky" / "runs"
+        while not runs.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    else:
+        time.sleep(moment * built.seconds)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)
     else:
         process.kill()
-    assert process.wait(timeout=30) != 0
+    # A moment may turn out to be after the end
+    assert process.wait(timeout=30) != 0 or moment in MOMENTS
     while _alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _alive(process.pid)

@@ -5,7 +5,12 @@ They are cutouts of the image of the field.
 
 from gammastack.geometry import ImageGeometry
 from gammastack.images import RunImages
-from gammastack.products import image_hdu, read_data, write_hdus
+from gammastack.products import (
+    image_hdu,
+    read_data,
+    read_data_and_origin,
+    write_hdus,
+)
 from gammastack.stack import Stack
 
 # Attribute, header key, and value of a group of which no run is used
@@ -65,25 +70,39 @@ def read_run_images(paths, name):
     -------
     images : gammastack.images.RunImages
     header : astropy.io.fits.Header
-        Of the counts image.
+    origin : gammastack.provenance.origin.Origin
+        Both of the file of the counts.
     """
-    header, arguments = _read(paths, name)
+    header, origin, arguments = _read(paths, name)
     del arguments["n_obs"]
     keys = {"obs_id": "OBS_ID", "n_events": "N_EVENTS", "n_pixels": "N_PIXELS"}
     numbers = {name: header[key] for name, key in keys.items()}
-    return RunImages(**numbers, **arguments), header
+    return RunImages(**numbers, **arguments), header, origin
 
 
 def read_group(paths, name):
-    """Read back the sums of a group in one energy band, a `gammastack.stack.Stack`."""
-    return Stack(**_read(paths, name)[1])
+    """Read back the sums of a group in one energy band.
+
+    Returns
+    -------
+    stack : gammastack.stack.Stack
+    header : astropy.io.fits.Header
+        Of the counts image.
+    """
+    header, _, arguments = _read(paths, name)
+    return Stack(**arguments), header
 
 
 def _read(paths, name):
-    read = {kind: read_data(path, name) for kind, path in paths.items()}
-    _, header = read["counts"]
-    return header, {
-        "geometry": ImageGeometry.from_header(header),
-        **{name: header.get(key, default) for name, key, default in TIMES},
-        **{kind: data for kind, (data, _) in read.items()},
-    }
+    counts, header, origin = read_data_and_origin(paths["counts"], name)
+    others = {kind: path for kind, path in paths.items() if kind != "counts"}
+    return (
+        header,
+        origin,
+        {
+            "geometry": ImageGeometry.from_header(header),
+            "counts": counts,
+            **{name: header.get(key, default) for name, key, default in TIMES},
+            **{kind: read_data(path, name)[0] for kind, path in others.items()},
+        },
+    )

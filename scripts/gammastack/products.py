@@ -15,7 +15,7 @@ from astropy.time import Time
 
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
-from gammastack.origin import Origin
+from gammastack.provenance.origin import Origin
 from gammastack.version import __version__
 
 
@@ -36,7 +36,7 @@ class Provenance:
         In TeV.
     cards : tuple of (key, value, comment)
         What else belongs into the header.
-    origin : gammastack.origin.Origin
+    origin : gammastack.provenance.origin.Origin
     runs : astropy.io.fits.BinTableHDU, optional
         What became of each run that was selected, see `runs_hdu`.
     """
@@ -215,9 +215,17 @@ def read_origin(path):
         return Origin.from_hdu(hdus["INPUTS"])
 
 
-def read_runs(path):
-    """The table of the runs in a product, as a `pandas.DataFrame`."""
+def read_data_and_origin(path, name=0):
+    """Data (native byte order) and header of an image HDU, and the origin of its file."""
+    with _opened(path) as hdus:
+        origin = Origin.from_hdu(hdus["INPUTS"])
+        return _data(hdus[name]), hdus[name].header, origin
+
+
+def read_runs_and_origin(path):
+    """Table of the runs in a product, as a `pandas.DataFrame`, and its origin."""
     with _opened(path) as hdus:
         table = Table(hdus["RUNS"].data)
+        origin = Origin.from_hdu(hdus["INPUTS"])
     table.convert_bytestring_to_unicode()
-    return table.to_pandas()
+    return table.to_pandas(), origin

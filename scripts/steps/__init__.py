@@ -2,5 +2,5 @@
 
 Each module has a function ``run(inputs, outputs, params, origin)`` with the named
 inputs, outputs and parameters of its rule as dictionaries, and the
-`gammastack.origin.Origin` that its products carry.
+`gammastack.provenance.origin.Origin` that its products carry.
 """

@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 import yaml
 from astropy.io import fits
 
-from gammastack.archive import LICENSE, README, TERMS, pack, write_manifest
-from gammastack.bundle import CODE, PRODUCTS
 from gammastack.errors import InputError
-from gammastack.origin import sha256_of
-from gammastack.records import FOLDER, history, read_folder
-from gammastack.ro_crate import About, crate_metadata
+from gammastack.provenance.archive import LICENSE, README, TERMS, pack, write_manifest
+from gammastack.provenance.bundle import CODE, PRODUCTS
+from gammastack.provenance.origin import sha256_of
+from gammastack.provenance.records import FOLDER, history, read_folder
+from gammastack.provenance.ro_crate import About, crate_metadata
 from gammastack.version import __version__
 
 

@@ -10,9 +10,7 @@ from gammastack.products import (
     Provenance,
     image_hdu,
     read_config,
-    read_data,
-    read_origin,
-    read_runs,
+    read_runs_and_origin,
     runs_hdu,
     table_hdu,
     write_hdus,
@@ -25,18 +23,19 @@ def run(inputs, outputs, params, origin):
     stack = Stack.empty(geometry)
     for paths in zip(*inputs.values(), strict=True):
         files = dict(zip(inputs, paths, strict=True))
-        stack.add(read_group(files, params["band"]))
-    runs = pd.concat([read_runs(path) for path in inputs["counts"]])
+        group, header = read_group(files, params["band"])
+        stack.add(group)
+    tables, origins = zip(*map(read_runs_and_origin, inputs["counts"]), strict=True)
+    runs = pd.concat(tables)
     runs = runs[runs["band"] == params["band"]].drop(columns="band")
     runs = runs.sort_values("OBS_ID", ignore_index=True)
     require_used(runs.to_dict("records"))
-    _, header = read_data(inputs["counts"][0], params["band"])
     provenance = Provenance.of(
         stack,
         read_config(header),
         params["energy_band"],
         cards=(("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image"),),
-        origin=origin.after(read_origin(path) for path in inputs["counts"]),
+        origin=origin.after(origins),
         runs=runs_hdu(runs),
     )
     tables = provenance.tables()

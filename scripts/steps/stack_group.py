@@ -40,12 +40,10 @@ def run(inputs, outputs, params, origin):
         dict(zip(outputs, paths, strict=True))
         for paths in zip(*(inputs[kind] for kind in outputs), strict=True)
     ]
-    earlier += [read_origin(paths["counts"]) for paths in files]
-    origin = origin.after(earlier)
-    stacks = {
-        name: _stack(files, name, geometry, mask, params)
-        for name in params["energy_bands"]
-    }
+    stacks = {}
+    for name in params["energy_bands"]:
+        *stacks[name], of_runs = _stack(files, name, geometry, mask, params)
+    origin = origin.after([*earlier, *of_runs])
     runs = pd.concat([runs for _, runs in stacks.values()])
     provenances = {
         name: Provenance.of(
@@ -66,13 +64,14 @@ def run(inputs, outputs, params, origin):
 
 
 def _stack(files, band, geometry, mask, params):
-    """Sums of the runs in one band, and the table of the runs."""
-    origins, cutouts = [], []
+    """Sums of the runs in one band, the table of the runs, and the origin of each."""
+    rows, origins, cutouts = [], [], []
 
     def runs():
         for paths in files:
-            images, header = read_run_images(paths, band)
-            origins.append({key: header.get(key, "") for key in ("OBS_ID", *ORIGIN)})
+            images, header, origin = read_run_images(paths, band)
+            rows.append({key: header.get(key, "") for key in ("OBS_ID", *ORIGIN)})
+            origins.append(origin)
             cutouts.append(images.geometry)
             yield images
 
@@ -83,6 +82,6 @@ def _stack(files, band, geometry, mask, params):
         ncounts_min=params["ncounts_min"],
         bkg_norm=params["bkg_norm"],
     )
-    table = pd.DataFrame(records).merge(pd.DataFrame(origins), validate="1:1")
+    table = pd.DataFrame(records).merge(pd.DataFrame(rows), validate="1:1")
     table.insert(1, "band", band)
-    return stack.cutout(geometry.around(cutouts)), table
+    return stack.cutout(geometry.around(cutouts)), table, origins

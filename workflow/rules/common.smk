@@ -6,21 +6,23 @@ import threading
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.io import IOFile
 from snakemake.settings.types import ExecMode
 
-from gammastack.activity import write_failure
-from gammastack.archive import pinned_config
+from gammastack.provenance.activity import write_failure
+from gammastack.provenance.archive import pinned_config
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
-from gammastack.contents import Contents
+from gammastack.provenance.contents import Contents
 from gammastack.datastore import DataStore, hdu_types
 from gammastack.exclusion import is_file
 from gammastack.groups import stable_groups
+from gammastack.provenance.origin import code_hash
 from gammastack.selection import select_observations
-from gammastack.software import software
+from gammastack.provenance.software import software
 from gammastack.summary import format_summary
 from pool import Pool, WorkerKilled, run_here
 
@@ -73,7 +75,8 @@ def step(name, input, output, params, record):
     """Perform `steps.<name>`; the record of what it did is the log of a rule."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
     outputs.pop("record", None)
-    made_of = params.pop("software")
+    del params["software"]
+    made_of = software(f"steps.{name}", SCRIPTS)
     try:
         return call(name, inputs, outputs, params, made_of, str(record), sys.argv)
     except Exception as error:
@@ -97,7 +100,9 @@ def software_of(name):
 
     As a parameter: as inputs they would be read again for each job.
     """
-    made_of = software(f"steps.{name}", Path(workflow.basedir) / "scripts")
+    made_of = software(f"steps.{name}", SCRIPTS)
+    versions = (f"{name} {version}" for name, version in made_of["packages"].items())
+    made_of = " ".join([code_hash(made_of["modules"]), *versions])
 
     def parameter(wildcards, output):
         refuse_unknown(output)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import yaml
 
-from gammastack.archive import is_as_packed, read_manifest
-from gammastack.bundle import CODE, MANIFEST, is_product
 from gammastack.config import expand
 from gammastack.datastore import DataStore, listing
 from gammastack.errors import InputError
-from gammastack.origin import sha256_of
-from gammastack.records import history
+from gammastack.provenance.archive import is_as_packed, read_manifest
+from gammastack.provenance.bundle import CODE, MANIFEST, is_product
+from gammastack.provenance.origin import sha256_of
+from gammastack.provenance.records import history
+from gammastack.provenance.software import software
 from gammastack.selection import select_observations
-from gammastack.software import software
 
 
 @dataclass
@@ -50,7 +50,7 @@ def verify(bundle, scripts, datastore=None, settings=None):
 
     Parameters
     ----------
-    bundle : gammastack.bundle.Bundle
+    bundle : gammastack.provenance.bundle.Bundle
     scripts : pathlib.Path
         Folder of the code that would rebuild it.
     datastore : path, optional

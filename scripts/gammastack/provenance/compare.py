@@ -18,8 +18,8 @@ from astropy.utils.exceptions import AstropyWarning
 from gammastack.datastore import listing
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
-from gammastack.origin import Origin, code_hash
 from gammastack.products import read_config
+from gammastack.provenance.origin import Origin, code_hash
 
 # In FITS, numbers have no unit
 UNITS = {
@@ -98,7 +98,7 @@ def compare(a, b):
 
     Parameters
     ----------
-    a, b : gammastack.bundle.Bundle
+    a, b : gammastack.provenance.bundle.Bundle
 
     Returns
     -------

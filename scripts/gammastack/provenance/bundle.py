@@ -5,7 +5,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from gammastack.errors import InputError
-from gammastack.records import FOLDER, is_record, read_records
+from gammastack.provenance.records import FOLDER, is_record, read_records
 
 MANIFEST = "manifest-sha256.txt"
 PRODUCTS = "products"
@@ -51,7 +51,7 @@ class Bundle:
         return [one for one in names if one.endswith(suffix) and is_product(one)]
 
     def records(self):
-        """Activities and systems, see `gammastack.records.read_records`."""
+        """Activities and systems, see `gammastack.provenance.records.read_records`."""
         return read_records(
             {one: self.read(one) for one in filter(is_record, self.names)}
         )

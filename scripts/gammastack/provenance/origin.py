@@ -48,7 +48,7 @@ class Origin:
         ----------
         step : str
         software : dict
-            As `gammastack.software.software` returns it.
+            As `gammastack.provenance.software.software` returns it.
         inputs : iterable of (kind, obs_id, name, sha256)
         """
         code = {step: code_hash(software["modules"])}

@@ -1,6 +1,6 @@
 """The records of the activities that made the results of a field, and how they hang together.
 
-`gammastack.activity` writes them as JSON files: in the folder ``provenance`` of the field,
+`gammastack.provenance.activity` writes them as JSON files: in the folder ``provenance`` of the field,
 and those of single runs beside their images, with which they travel through a cache.
 """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from shutil import copyfileobj
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from gammastack.bundle import MANIFEST
 from gammastack.exclusion import is_file
-from gammastack.origin import sha256_of
+from gammastack.provenance.bundle import MANIFEST
+from gammastack.provenance.origin import sha256_of
 
 INPUTS = "inputs"
 TERMS = "data-terms"

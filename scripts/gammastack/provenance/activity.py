@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from gammastack.origin import INTERMEDIATE, Origin, label, sha256_of
-from gammastack.records import FOLDER, field_folder
+from gammastack.provenance.origin import INTERMEDIATE, Origin, label, sha256_of
+from gammastack.provenance.records import FOLDER, field_folder
 from gammastack.version import __version__
 
 # Inputs that no step made; all others are results of earlier steps
@@ -46,12 +46,12 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     name : str
         Name of the step.
     run : callable
-        Called with inputs, outputs, params and the `gammastack.origin.Origin`.
+        Called with inputs, outputs, params and the `gammastack.provenance.origin.Origin`.
     inputs, outputs : dict
         Path, or list of paths, by role.
     params : dict
     software : dict
-        As `gammastack.software.software` returns it.
+        As `gammastack.provenance.software.software` returns it.
     record : path
         JSON file; what there is to say of the machine goes to a file of its own.
     arguments : list of str

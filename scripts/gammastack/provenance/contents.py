@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from gammastack.origin import sha256_of
+from gammastack.provenance.origin import sha256_of
 
 # In ns: a file changed this shortly ago could change again without a new time
 TOO_YOUNG = 2_000_000_000

@@ -14,8 +14,8 @@ import yaml
 from rocrate.model import ComputationalWorkflow, ContextEntity
 from rocrate.rocrate import ROCrate
 
-from gammastack.origin import sha256_of
-from gammastack.records import FOLDER
+from gammastack.provenance.origin import sha256_of
+from gammastack.provenance.records import FOLDER
 
 # Not described: the description itself, and the manifest, which holds its hash
 UNLISTED = "ro-crate-metadata.json", "manifest-sha256.txt"
@@ -79,7 +79,7 @@ def crate_metadata(folder, about, activities, systems):
     about : About
     activities : list of dict
     systems : dict of str to dict
-        Both as `gammastack.records.read_records` returns them; systems may be missing.
+        Both as `gammastack.provenance.records.read_records` returns them; systems may be missing.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from prov.identifier import Namespace
 from prov.model import ProvDocument
 from prov.serializers.provjson import ProvJSONEncoder
 
-from gammastack.origin import code_hash
+from gammastack.provenance.origin import code_hash
 
 TERMS = Namespace("gammastack", "urn:x-gammastack:")
 # Type of a machine with its packages, and the role in which activities used it
@@ -43,7 +43,7 @@ def prov_json(activities, systems):
     ----------
     activities : list of dict
     systems : dict of str to dict
-        Both as `gammastack.records.read_records` returns them; systems may be missing.
+        Both as `gammastack.provenance.records.read_records` returns them; systems may be missing.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""Who made what from what: records, exports, archives, and the commands on them."""
