@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

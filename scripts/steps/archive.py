@@ -4,14 +4,22 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
 import yaml
 from astropy.io import fits
 
 from gammastack.errors import InputError
-from gammastack.provenance.archive import LICENSE, README, TERMS, pack, write_manifest
-from gammastack.provenance.bundle import CODE, PRODUCTS
+from gammastack.provenance.archive import (
+    LICENSE,
+    README,
+    TERMS,
+    pack,
+    pinned_config,
+    write_manifest,
+)
+from gammastack.provenance.bundle import CODE, CONFIG, PRODUCTS
 from gammastack.provenance.origin import sha256_of
-from gammastack.provenance.records import FOLDER, history, read_folder
+from gammastack.provenance.records import EXPORT, FOLDER, history, read_folder
 from gammastack.provenance.ro_crate import About, crate_metadata
 from gammastack.version import __version__
 
@@ -19,60 +27,55 @@ from gammastack.version import __version__
 def run(inputs, outputs, params, origin):
     field = Path(outputs["archive"]).parent
     products = [Path(path).relative_to(field) for path in inputs["products"]]
+    activities, systems = _records(field, products)
+    _require_as_made(field, products, activities)
+    obs_ids = pd.read_csv(field / "runs.csv")["OBS_ID"].tolist()
+    config, files = pinned_config(params["config"], field.name, obs_ids)
+    files |= {f"{PRODUCTS}/{path}": field / path for path in products}
+    files |= {
+        f"{CODE}/{Path(path).relative_to(params['project'])}": path
+        for path in inputs["code"]
+    }
+    files |= {f"{TERMS}/{Path(path).name}": path for path in inputs["terms"]}
+    files |= {f"{FOLDER}/{name}": field / FOLDER / name for name in systems}
+    files |= {f"{FOLDER}/{_name(one)}": field / one["record"] for one in activities}
+    files[EXPORT] = inputs["prov"]
+    own = config["fields"][field.name]
+    facts = {
+        "field": field.name,
+        "version": __version__,
+        "datastore": own.get("datastore", config.get("datastore", "simulated")),
+        "terms": f" (`{TERMS}/`)" if inputs["terms"] else "",
+        **_facts(inputs["products"]),
+    }
     with TemporaryDirectory(dir=field) as temporary:
         folder = Path(temporary)
-        activities, systems = _records(field, products)
-        made = {file["url"]: file for one in activities for file in one["output"]}
-        for product in products:
-            _require_as_made(field / product, made.get(product.as_posix()))
-            _copy(field / product, folder / PRODUCTS / product)
-        for path in inputs["code"]:
-            _copy(path, folder / CODE / Path(path).relative_to(params["project"]))
-        for name, path in params["files"].items():
-            _copy(path, folder / name)
-        for path in inputs["terms"]:
-            _copy(path, folder / TERMS / Path(path).name)
-        _write(folder / CODE / "config" / "config.yaml", _yaml(params["config"]))
-        for name in ["prov.json", *systems]:
-            _copy(field / FOLDER / name, folder / FOLDER / name)
-        for one in activities:
-            _copy(field / one["record"], folder / FOLDER / _archived(one))
-        about = {
-            "field": field.name,
-            "version": __version__,
-            "datastore": params["datastore"],
-            "terms": f" (`{TERMS}/`)" if inputs["terms"] else "",
-            **_facts(inputs["products"]),
-        }
-        _write(folder / "README.md", README.format(**about))
-        title = "Sky maps of the field {field}".format(**about)
-        text = "{n_runs} observations from {start} to {stop} UTC, stacked.".format(
-            **about
-        )
-        crate = crate_metadata(
-            folder, About(title, text, LICENSE.format(**about)), activities, systems
-        )
-        _write(folder / "ro-crate-metadata.json", crate)
+        for name, path in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name)
+        (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).write_text(_yaml(config), encoding="utf-8")
+        (folder / "README.md").write_text(README.format(**facts), encoding="utf-8")
+        crate = crate_metadata(folder, _about(facts), activities, systems)
+        (folder / "ro-crate-metadata.json").write_text(crate, encoding="utf-8")
         write_manifest(folder)
         pack(folder, outputs["archive"])
 
 
-def _require_as_made(path, file):
-    if file is None or sha256_of(path) != file["sha256"]:
-        raise InputError(
-            f"{path}: it is not what gammastack wrote, and no archive is made of it;"
-            " delete it and start again"
-        )
+def _require_as_made(field, products, activities):
+    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    for path in products:
+        if sha256_of(field / path) != made.get(path.as_posix()):
+            raise InputError(
+                f"{field / path}: it is not what gammastack wrote, and no archive is"
+                " made of it; delete it and start again"
+            )
 
 
-def _copy(source, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-
-
-def _write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def _about(facts):
+    title = "Sky maps of the field {field}"
+    text = "{n_runs} observations from {start} to {stop} UTC, stacked."
+    return About(*(one.format(**facts) for one in (title, text, LICENSE)))
 
 
 def _yaml(config):
@@ -98,7 +101,7 @@ def _records(field, products):
     return activities, {name: systems[name] for name in sorted(machines)}
 
 
-def _archived(activity):
+def _name(activity):
     """Name of a record in the archive, which has no folders of runs."""
     obs_id = activity["config"].get("obs_id")
     file = Path(activity["record"]).name

@@ -13,7 +13,6 @@ from snakemake.io import IOFile
 from snakemake.settings.types import ExecMode
 
 from gammastack.provenance.activity import write_failure
-from gammastack.provenance.archive import pinned_config
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.provenance.contents import Contents

@@ -228,15 +228,9 @@ def terms_of_use(wildcards):
     return sorted(str(path) for name in names for path in folder.glob(name))
 
 
-def pinned(name):
-    """Configuration of one field with its runs, and the files that it names."""
-    return pinned_config(config, name, selected_runs(name))
-
-
-def datastore_as_given(wildcards):
-    """The datastore without its variables replaced."""
-    own = config["fields"][wildcards.field] or {}
-    return own.get("datastore", config.get("datastore", SIMULATED_STORE))
+def config_as_given(wildcards):
+    """What the user wrote, for this field."""
+    return {**config, "fields": {wildcards.field: config["fields"][wildcards.field]}}
 
 
 def fields_and_bands():

@@ -29,9 +29,7 @@ rule archive:
     params:
         software=software_of("archive"),
         project=os.path.relpath(workflow.basedir),
-        datastore=datastore_as_given,
-        config=lambda wildcards: pinned(wildcards.field)[0],
-        files=lambda wildcards: pinned(wildcards.field)[1],
+        config=config_as_given,
     run:
         step("archive", input, output, params, log)
 

@@ -10,6 +10,7 @@ from gammastack.provenance.records import FOLDER, is_record, read_records
 MANIFEST = "manifest-sha256.txt"
 PRODUCTS = "products"
 CODE = "code"
+CONFIG = f"{CODE}/config/config.yaml"
 # The archive of a field, in its results folder
 ARCHIVE = "archive.zip"
 # What a rebuild inside an unpacked archive leaves there

@@ -14,14 +14,14 @@ import yaml
 from rocrate.model import ComputationalWorkflow, ContextEntity
 from rocrate.rocrate import ROCrate
 
+from gammastack.provenance.bundle import CONFIG, MANIFEST
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import FOLDER
 
 # Not described: the description itself, and the manifest, which holds its hash
-UNLISTED = "ro-crate-metadata.json", "manifest-sha256.txt"
+UNLISTED = "ro-crate-metadata.json", MANIFEST
 README = "README.md"
 WORKFLOW = "code/Snakefile"
-CONFIG = "code/config/config.yaml"
 CITATION = "code/CITATION.cff"
 ENGINE = "snakemake"
 # The times of the records are without a zone

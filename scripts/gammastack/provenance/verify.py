@@ -12,7 +12,7 @@ from gammastack.config import expand
 from gammastack.datastore import DataStore, listing
 from gammastack.errors import InputError
 from gammastack.provenance.archive import is_as_packed, read_manifest
-from gammastack.provenance.bundle import CODE, MANIFEST, is_product
+from gammastack.provenance.bundle import CONFIG, MANIFEST, is_product
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import history
 from gammastack.provenance.software import software
@@ -165,7 +165,7 @@ def _store(bundle, datastore, settings):
     if datastore is None and settings is not None:
         datastore = settings.datastore
     if datastore is None and bundle.is_archive:
-        config = yaml.safe_load(bundle.read(f"{CODE}/config/config.yaml"))
+        config = yaml.safe_load(bundle.read(CONFIG))
         (own,) = config["fields"].values()
         datastore = own.get("datastore", config.get("datastore"))
         if datastore is None:
