@@ -122,8 +122,9 @@ def new_project(folder):
     steps=[
         ({1001: "a", 1002: "a", 1003: "a", 1012: "a"}, 1),
         ({1001: "b", 1004: "a", 1007: "a"}, 3),
-        ({1007: "moved", 1003: None, 1010: "a"}, 2),
-        ({1001: "a", 1004: None, 1010: None, 1012: None}, 2),
+        ({1012: None}, 2),
+        ({1001: "a", 1003: None, 1004: None, 1007: "moved"}, 2),
+        ({1002: None}, 1),
     ]
 )
 def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
@@ -136,7 +137,7 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
             if not edited.keys() - {1012}:
                 # No run would be in the image
                 continue
-            store = edited
+            changed, store = edited != store, edited
             pool.write_store(project.folder / "store", store)
             done = project.snakemake(cores=cores)
             assert done.code == 0, done.text
@@ -144,6 +145,7 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
             made |= store
             run_images = [job for job in done.jobs if job.startswith("run_images")]
             assert run_images == [f"run_images sky {obs_id}" for obs_id in new]
+            assert (f"stack sky {BAND}" in done.jobs) == changed
         if not store:
             return
         pool.write_store(fresh.folder / "store", store)
