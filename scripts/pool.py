@@ -36,8 +36,8 @@ class Pool:
 
     Parameters
     ----------
-    workers : int
-        Number of processes.
+    workers : callable
+        Returns the number of processes; not called if there is nothing to be done.
     """
 
     def __init__(self, workers):
@@ -60,7 +60,7 @@ class Pool:
         with self._lock:
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(
-                    self._workers, mp_context=self._context, initializer=_obey_parent
+                    self._workers(), mp_context=self._context, initializer=_obey_parent
                 )
         try:
             return self._executor.submit(run_here, step, *job).result()

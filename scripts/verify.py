@@ -14,7 +14,7 @@ import yaml
 from gammastack.config import read_config
 from gammastack.errors import InputError
 from gammastack.provenance.bundle import open_bundle
-from gammastack.provenance.verify import report, verify
+from gammastack.provenance.verify import archived_config, report, verify
 
 SCRIPTS = Path(__file__).resolve().parent
 
@@ -55,7 +55,7 @@ def check(path, arguments):
         bundle = open_bundle(path)
         settings = None
         if arguments.configfile:
-            settings = field_of(arguments.configfile, path.resolve().name)
+            settings = field_of(arguments.configfile, name_of_field(bundle))
         findings = verify(bundle, SCRIPTS, arguments.datastore, settings)
     except InputError as error:
         print(f"ERROR: {error}", file=sys.stderr)
@@ -63,6 +63,12 @@ def check(path, arguments):
     lines, code = report(findings)
     print(*lines, sep="\n")
     return code
+
+
+def name_of_field(bundle):
+    if bundle.is_archive:
+        return next(iter(archived_config(bundle)["fields"]))
+    return bundle.path.resolve().name
 
 
 def field_of(configfile, name):

@@ -213,7 +213,7 @@ def test_damaged_results_are_named(project):
     assert code == 1
     assert f"{BAND}/counts.fits: its content is not what was written" in text
     assert f"{BAND}/bkg.fits: missing" in text
-    assert f"{BAND}/mine.fits: no record says what made it" in text
+    assert f"{BAND}/mine.fits: no part of the result" in text
 
 
 def test_no_archive_of_damaged_results(project):
@@ -303,7 +303,6 @@ def test_pinned_configuration_keeps_what_it_does_not_know():
     pinned, files = pinned_config(config, "one", [1, 2])
     assert pinned == {
         "datastore": "store",
-        "exclusion_mask": config["exclusion_mask"],
         "fields": {
             "one": {
                 "observations": {"obs_ids": [1, 2]},

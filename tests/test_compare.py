@@ -106,7 +106,10 @@ def make_result(
     (folder / "provenance").mkdir()
     record = {
         "activity_name": "stack",
+        "activity_uuid": "0",
         "status": "completed",
+        "input": [],
+        "output": [],
         "start": {"time_utc": time},
         "software": {"modules": modules},
     }

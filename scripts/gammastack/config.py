@@ -118,7 +118,7 @@ def read_config(settings):
                 "simulation and datastore exclude each other: delete the key simulation"
                 " to use your data, or datastore to use simulated data"
             )
-        if name in (SIMULATED_STORE, SUMMARY):
+        if name in (SIMULATED_STORE, SUMMARY, "provenance"):
             raise InputError(f"fields: the name {name} is taken; choose another one")
         fields[name] = _field(name, {**defaults, **common, **own})
     return Config(results, fields, simulation)

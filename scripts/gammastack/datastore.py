@@ -139,6 +139,12 @@ class DataStore:
             hdus.setdefault((obs_id, kind.lower()), []).append(location)
         return hdus
 
+    def index_row(self, obs_id):
+        """What the index says of an observation, to compare with its header, by key."""
+        row = self.observations.loc[obs_id]
+        keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
+        return {key: float(row[key]) for key in keys if key in row}
+
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Locations of the HDUs of an observation.
 

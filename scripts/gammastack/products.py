@@ -184,7 +184,8 @@ def _opened(path):
 
 
 def _data(hdu):
-    data = np.zeros((0, 0)) if hdu.data is None else hdu.data
+    # Without pixels, which FITS gives no type
+    data = np.zeros((0, 0), np.int32) if hdu.data is None else hdu.data
     return data.astype(data.dtype.newbyteorder("="))
 
 

@@ -19,7 +19,13 @@ from gammastack.provenance.archive import (
 )
 from gammastack.provenance.bundle import CODE, CONFIG, PRODUCTS
 from gammastack.provenance.origin import sha256_of
-from gammastack.provenance.records import EXPORT, FOLDER, history, read_folder
+from gammastack.provenance.records import (
+    EXPORT,
+    FOLDER,
+    contradictions,
+    history,
+    read_folder,
+)
 from gammastack.provenance.ro_crate import About, crate_metadata
 from gammastack.version import __version__
 
@@ -70,6 +76,10 @@ def _require_as_made(field, products, activities):
                 f"{field / path}: it is not what gammastack wrote, and no archive is"
                 " made of it; delete it and start again"
             )
+    for _, text in contradictions(activities):
+        raise InputError(
+            f"{field}: {text}. No archive is made of it; start again with --forceall"
+        )
 
 
 def _about(facts):

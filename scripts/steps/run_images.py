@@ -13,6 +13,7 @@ def run(inputs, outputs, params, origin):
         kind: HDULocation(inputs["dl3"][number], *name_and_class)
         for kind, (number, *name_and_class) in params["hdus"].items()
     }
+    bands = dict(params["energy_bands"])
     observation = read_observation(params["obs_id"], hdus)
     spectrum = {
         "spectral_index": params["spectral_index"],
@@ -21,7 +22,7 @@ def run(inputs, outputs, params, origin):
     images = run_images(
         observation,
         ImageGeometry.create(**params["image"]),
-        params["energy_bands"].values(),
+        bands.values(),
         params["offset_band"],
         **spectrum,
     )
@@ -43,13 +44,13 @@ def run(inputs, outputs, params, origin):
         Provenance.of(
             image, config, band, origin=origin, cards=(*run_cards(image), *cards)
         )
-        for image, band in zip(images, params["energy_bands"].values(), strict=True)
+        for image, band in zip(images, bands.values(), strict=True)
     ]
     write_cutouts(
         outputs,
         dict(
             zip(
-                params["energy_bands"],
+                bands,
                 zip(images, provenances, strict=True),
                 strict=True,
             )

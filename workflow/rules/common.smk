@@ -58,7 +58,7 @@ if workflow.exec_mode == ExecMode.SUBPROCESS:
     # Started by Snakemake for one job, which it does without the profile
     call = run_here
 else:
-    pool = Pool(workflow.cores)
+    pool = Pool(lambda: workflow.cores)
     call = pool.run
     if not workflow.dryrun:
         pool.warm_up()
@@ -74,7 +74,7 @@ def step(name, input, output, params, record):
     """Perform `steps.<name>`; the record of what it did is the log of a rule."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
     outputs.pop("record", None)
-    del params["software"]
+    del params["software"], params["known"]
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         return call(name, inputs, outputs, params, made_of, str(record), sys.argv)
@@ -101,28 +101,32 @@ def software_of(name):
     """
     made_of = software(f"steps.{name}", SCRIPTS)
     versions = (f"{name} {version}" for name, version in made_of["packages"].items())
-    made_of = " ".join([code_hash(made_of["modules"]), *versions])
-
-    def parameter(wildcards, output):
-        refuse_unknown(output)
-        return made_of
-
-    return parameter
+    return " ".join([code_hash(made_of["modules"]), *versions])
 
 
-def refuse_unknown(outputs):
+def refuse_unknown(wildcards, output):
     """Refuse results of which Snakemake does not know what made them.
 
-    It would take them for up to date.
+    It would take them for up to date. A parameter of its own: Snakemake does not compare
+    parameters that depend on the output.
     """
-    if workflow.exec_mode != ExecMode.DEFAULT or workflow.dag_settings.forceall:
+    is_planning = workflow.exec_mode == ExecMode.DEFAULT and workflow.scheduler is None
+    if not is_planning or workflow.dag_settings.forceall:
         return
-    for path in outputs:
-        if Path(path).exists() and not workflow.persistence.metadata(IOFile(path)):
+    known = workflow.persistence
+    for path in output:
+        file = IOFile(path)
+        # What an interrupted or failed job has left is made again by Snakemake itself
+        if (
+            Path(path).exists()
+            and not path.endswith("/record.json")
+            and not known.metadata(file)
+            and not known._filter_incomplete_keys([known._get_key(file)])
+        ):
             raise WorkflowError(
                 f"{path} was made elsewhere, or the records of Snakemake in the folder"
                 " .snakemake are lost: whether it is up to date cannot be known. Bring"
                 " .snakemake along with the results, or make all results again with"
                 " --forceall. 'scripts/verify.py' checks what the results say of"
-                " themselves; --forceall --touch takes them as they are."
+                " themselves; if all is well, --forceall --touch takes them as they are."
             )

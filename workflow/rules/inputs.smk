@@ -15,6 +15,7 @@ PROJECT = [
     "LICENSE",
     "CITATION.cff",
 ]
+PROJECT_SUFFIXES = (".py", ".smk", ".yaml")
 
 
 def field_of(wildcards):
@@ -145,28 +146,33 @@ def hdus_in_files(wildcards):
     }
 
 
+def is_made_here(path):
+    """Whether a file is a result, which Snakemake itself follows."""
+    return Path(path).absolute().is_relative_to(Path(settings.results).absolute())
+
+
 def by_content(files):
     """Input that counts by its content alone: together with `names_and_contents`.
 
     Snakemake does not look at the content of a file that is older than a result.
     """
-    return lambda wildcards: [ancient(path) for path in files(wildcards)]
+    return lambda wildcards: [
+        path if is_made_here(path) else ancient(path) for path in files(wildcards)
+    ]
 
 
 def names_and_contents(files):
     """Names without folders, and hashes, of input files, as a parameter of their job."""
     return lambda wildcards: [
-        (Path(path).name, contents.sha256(path)) for path in files(wildcards)
+        (Path(path).name, None if is_made_here(path) else contents.sha256(path))
+        for path in files(wildcards)
     ]
 
 
 def index_row(wildcards):
     """What the observation index says of a run, to compare with its header."""
-    row = datastore(field_of(wildcards).datastore).observations.loc[
-        int(wildcards.obs_id)
-    ]
-    keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
-    return {key: float(row[key]) for key in keys if key in row}
+    store = datastore(field_of(wildcards).datastore)
+    return store.index_row(int(wildcards.obs_id))
 
 
 @cache
@@ -217,7 +223,7 @@ def project_files(wildcards):
     for name in PROJECT:
         path = Path(os.path.relpath(workflow.basedir)) / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if not file.is_dir() and "__pycache__" not in file.parts:
+            if file.suffix in PROJECT_SUFFIXES or file == path:
                 yield str(file)
 
 
@@ -226,6 +232,12 @@ def terms_of_use(wildcards):
     folder = Path(field_of(wildcards).datastore)
     names = ("README*", "LICENSE*", "LICENCE*", "TERMS*")
     return sorted(str(path) for name in names for path in folder.glob(name))
+
+
+def archived_files(wildcards):
+    """What an archive has beside the results."""
+    for files in (project_files, exclusion_files, terms_of_use):
+        yield from files(wildcards)
 
 
 def config_as_given(wildcards):

@@ -11,6 +11,7 @@ rule excess:
         "<results>/{field}/provenance/excess-{band}.json",
     params:
         software=software_of("excess"),
+        known=refuse_unknown,
     run:
         step("excess", input, output, params, log)
 
@@ -25,6 +26,7 @@ rule significance:
         "<results>/{field}/provenance/significance-{band}{radius}.json",
     params:
         software=software_of("significance"),
+        known=refuse_unknown,
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
     run:
         step("significance", input, output, params, log)

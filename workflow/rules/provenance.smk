@@ -10,6 +10,7 @@ rule provenance:
         "<results>/{field}/provenance/provenance.json",
     params:
         software=software_of("provenance"),
+        known=refuse_unknown,
         products=lambda wildcards: list(field_products(wildcards.field)),
     run:
         step("provenance", input, output, params, log)
@@ -19,17 +20,19 @@ rule archive:
     input:
         products=lambda wildcards: field_products(wildcards.field),
         prov="<results>/{field}/provenance/prov.json",
-        code=project_files,
-        exclusion=exclusion_files,
-        terms=terms_of_use,
+        code=by_content(project_files),
+        exclusion=by_content(exclusion_files),
+        terms=by_content(terms_of_use),
     output:
         archive="<results>/{field}/archive.zip",
     log:
         "<results>/{field}/provenance/archive.json",
     params:
         software=software_of("archive"),
+        known=refuse_unknown,
         project=os.path.relpath(workflow.basedir),
         config=config_as_given,
+        files=names_and_contents(archived_files),
     run:
         step("archive", input, output, params, log)
 

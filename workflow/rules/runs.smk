@@ -21,12 +21,14 @@ rule run_images:
     cache: "omit-software"
     params:
         software=software_of("run_images"),
+        known=refuse_unknown,
         obs_id=lambda wildcards: int(wildcards.obs_id),
         files=names_and_contents(dl3_files),
         hdus=hdus_in_files,
         index=index_row,
         image=of_field("image"),
-        energy_bands=of_field("energy_bands"),
+        # In their order, which the key of a cache would not have of a dictionary
+        energy_bands=lambda wildcards: list(field_of(wildcards).energy_bands.items()),
         offset_band=of_field("offset_band"),
         spectral_index=of_field("spectral_index"),
         for_integral_flux=of_field("for_integral_flux"),

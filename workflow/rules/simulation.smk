@@ -8,6 +8,7 @@ rule simulate_run:
         "<simulated>/provenance/simulate_run-{obs_id}.json",
     params:
         software=software_of("simulate_run"),
+        known=refuse_unknown,
         simulation=settings.simulation,
         obs_id=lambda wildcards: int(wildcards.obs_id),
     run:
@@ -24,6 +25,7 @@ checkpoint simulate_index:
         "<simulated>/provenance/simulate_index.json",
     params:
         software=software_of("simulate_index"),
+        known=refuse_unknown,
         simulation=settings.simulation,
     run:
         step("simulate_index", input, output, params, log)

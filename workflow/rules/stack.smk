@@ -10,6 +10,7 @@ rule exclusion_mask:
         "<results>/{field}/provenance/exclusion_mask.json",
     params:
         software=software_of("exclusion_mask"),
+        known=refuse_unknown,
         image=of_field("image"),
         exclusion_mask=of_field("exclusion_mask"),
         files=names_and_contents(exclusion_files),
@@ -33,6 +34,7 @@ rule stack_group:
         field=with_background,
     params:
         software=software_of("stack_group"),
+        known=refuse_unknown,
         obs_ids=group_runs,
         image=of_field("image"),
         energy_bands=of_field("energy_bands"),
@@ -72,6 +74,7 @@ rule stack:
         field=norms_saved,
     params:
         software=software_of("stack"),
+        known=refuse_unknown,
         groups=lambda wildcards: list(groups(wildcards.field)),
         band="{band}",
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
@@ -113,6 +116,7 @@ rule run_table:
         "<results>/{field}/provenance/run_table.json",
     params:
         software=software_of("run_table"),
+        known=refuse_unknown,
         bands=lambda wildcards: list(field_of(wildcards).energy_bands),
     run:
         step("run_table", input, output, params, log)

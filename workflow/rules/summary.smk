@@ -11,6 +11,7 @@ rule summary:
         "<results>/provenance/summary.json",
     params:
         software=software_of("summary"),
+        known=refuse_unknown,
         images=list(fields_and_bands()),
     run:
         step("summary", input, output, params, log)

@@ -17,14 +17,14 @@ from hashlib import sha256
 from importlib.metadata import distributions
 from pathlib import Path
 
+import numpy as np
 import psutil
 
-from gammastack.provenance.origin import INTERMEDIATE, Origin, label, sha256_of
+from gammastack.errors import InputError
+from gammastack.provenance.origin import Origin, entities
 from gammastack.provenance.records import FOLDER, field_folder
 from gammastack.version import __version__
 
-# Inputs that no step made; all others are results of earlier steps
-DATA = ("dl3", "exclusion")
 ENVIRONMENT = (
     "CONDA_DEFAULT_ENV",
     "CONDA_PREFIX",
@@ -58,8 +58,9 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
         Command line of the invocation.
     """
     field = field_folder(record)
-    read = [_entity(role, path, field) for role, path in _files(inputs)]
-    origin = Origin.of(name, software, [_row(file, params) for file in read])
+    read = entities(inputs, field)
+    _require_as_recorded(read, field)
+    origin = Origin.of(name, software, read, params.get("obs_id", 0))
     _reset_peak_memory()
     start = datetime.now(UTC)
     run(inputs, outputs, params, origin)
@@ -82,9 +83,24 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
             "config": params,
             "software": {"version": __version__, **software},
             "input": read,
-            "output": [_entity(role, path, field) for role, path in _files(outputs)],
+            "output": entities(outputs, field),
         },
     )
+
+
+def _require_as_recorded(files, field):
+    """Refuse images of runs that are not what their record says, as from a damaged cache."""
+    urls = {file["url"]: file["sha256"] for file in files if file["kind"] == "result"}
+    for folder in sorted({Path(url).parent for url in urls}):
+        record = field / folder / "record.json"
+        if not record.is_file():
+            continue
+        for file in json.loads(record.read_bytes())["output"]:
+            if urls.get(file["url"], file["sha256"]) != file["sha256"]:
+                raise InputError(
+                    f"{field / file['url']}: damaged result, its content is not what was"
+                    f" written; delete the folder {field / folder} and start again"
+                )
 
 
 def write_failure(record, name, message):
@@ -101,32 +117,6 @@ def _write(path, activity):
 
 def _isot(time):
     return time.replace(tzinfo=None).isoformat(timespec="milliseconds")
-
-
-def _files(named):
-    for role, paths in named.items():
-        for path in [paths] if isinstance(paths, str) else paths:
-            yield role, path
-
-
-def _entity(role, path, root):
-    """A file by content. A result is named from the folder of the field, to move along."""
-    is_data = role in DATA
-    return {
-        "role": role,
-        "kind": "data" if is_data else "result",
-        "url": path if is_data else Path(os.path.relpath(path, root)).as_posix(),
-        "sha256": sha256_of(path),
-        "size": os.path.getsize(path),
-    }
-
-
-def _row(file, params):
-    """The row of an input in the table of a product."""
-    if file["kind"] == "data":
-        obs_id = params.get("obs_id", 0)
-        return file["role"], obs_id, Path(file["url"]).name, file["sha256"]
-    return INTERMEDIATE, 0, label(file["url"]), file["sha256"]
 
 
 def _reset_peak_memory():
@@ -176,6 +166,8 @@ def _system():
                 "n_cpus": os.cpu_count(),
                 # To the minute: the clock is adjusted while a machine runs
                 "boot_time": boot_time.isoformat(timespec="minutes"),
+                # They decide on the last bits of sums
+                "simd": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
             },
             "python": {
                 "version_string": sys.version,

@@ -85,11 +85,14 @@ def pinned_config(config, field, obs_ids):
     files = {}
 
     def archived(number, item):
-        if not (isinstance(item, str) and is_file(item)):
+        if not isinstance(item, str):
+            return item
+        path = expanduser(expandvars(item))
+        if not is_file(path):
             return item
         # Two folders can have files of one name
-        name = f"{INPUTS}/{number}/{Path(item).name}"
-        files[name] = expanduser(expandvars(item))
+        name = f"{INPUTS}/{number}/{Path(path).name}"
+        files[name] = path
         return f"../{name}"
 
     exclusions = own.get("exclusion_mask", config.get("exclusion_mask", []))
@@ -97,9 +100,8 @@ def pinned_config(config, field, obs_ids):
         own["exclusion_mask"] = [
             archived(number, item) for number, item in enumerate(exclusions, 1)
         ]
-    top = {
-        key: value for key, value in config.items() if key not in ("results", "fields")
-    }
+    others = {"results", "fields", *own}
+    top = {key: value for key, value in config.items() if key not in others}
     return {**top, "fields": {field: own}}, files
 
 

@@ -1,5 +1,6 @@
 """The files of a result: an archive, packed or unpacked, or the results folder of a field."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -88,8 +89,12 @@ def open_bundle(path):
 
 
 def _from_folder(path):
+    # Images of runs may lie elsewhere, behind a link
     files = (
-        one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file()
+        Path(folder, name).relative_to(path).as_posix()
+        for folder, _, names in os.walk(path, followlinks=True)
+        for name in names
+        if Path(folder, name).is_file()
     )
     is_archive = (path / MANIFEST).is_file() or (path / PRODUCTS).is_dir()
     names = sorted(
@@ -97,6 +102,8 @@ def _from_folder(path):
         for one in files
         if not (is_archive and (one.startswith(REBUILT) or "__pycache__" in one))
     )
+    if "summary.csv" in names:
+        raise InputError(f"{path}: the results of several fields; give one of them")
     if not is_archive and not any(one.startswith(f"{FOLDER}/") for one in names):
         raise InputError(
             f"{path}: neither an archive nor the results of a field, such as results/crab"

@@ -4,6 +4,7 @@ There are no folders and no times in it: the same origin makes the same file.
 """
 
 import json
+import os
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -13,6 +14,8 @@ from astropy.io import fits
 
 # Kind of the inputs that were made by an earlier step
 INTERMEDIATE = "intermediate"
+# Roles of inputs that no step made; all others are results of earlier steps
+DATA = ("dl3", "exclusion")
 
 
 def sha256_of(path):
@@ -41,7 +44,7 @@ class Origin:
     inputs: tuple = ()
 
     @classmethod
-    def of(cls, step, software, inputs):
+    def of(cls, step, software, files, obs_id=0):
         """Origin of what a step makes.
 
         Parameters
@@ -49,10 +52,19 @@ class Origin:
         step : str
         software : dict
             As `gammastack.provenance.software.software` returns it.
-        inputs : iterable of (kind, obs_id, name, sha256)
+        files : list of dict
+            The inputs, as `entities` describes them.
+        obs_id : int
+            The run that the data belong to.
         """
         code = {step: code_hash(software["modules"])}
-        return cls(code, software["packages"], tuple(inputs))
+        rows = tuple(
+            (file["role"], obs_id, Path(file["url"]).name, file["sha256"])
+            if file["kind"] == "data"
+            else (INTERMEDIATE, 0, _label(file["url"]), file["sha256"])
+            for file in files
+        )
+        return cls(code, software["packages"], rows)
 
     @classmethod
     def from_hdu(cls, hdu):
@@ -105,10 +117,40 @@ def _text(values):
     return f"{max(map(len, values), default=1)}A"
 
 
-def label(path):
+def _label(path):
     """Name of an intermediate file: with its folder, which tells runs and bands apart."""
     path = Path(path)
     return f"{path.parent.name}/{path.name}"
+
+
+def entities(named, field):
+    """Files of a step by content.
+
+    Parameters
+    ----------
+    named : dict
+        Path, or list of paths, by role.
+    field : pathlib.Path
+        Folder from which results are named, so that they can move with it.
+
+    Returns
+    -------
+    list of dict
+        With role, kind (data or result), url, sha256 and size.
+    """
+    files = []
+    for role, paths in named.items():
+        for path in [paths] if isinstance(paths, str) else paths:
+            kind = "data" if role in DATA else "result"
+            url = (
+                path
+                if kind == "data"
+                else Path(os.path.relpath(path, field)).as_posix()
+            )
+            entity = {"role": role, "kind": kind, "url": url}
+            size = os.path.getsize(path)
+            files.append({**entity, "sha256": sha256_of(path), "size": size})
+    return files
 
 
 def code_hash(modules):

@@ -16,6 +16,16 @@ EXPORT = f"{FOLDER}/prov.json"
 RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/[^/]+/record\.json")
 
 
+# What a completed activity has at least
+KEYS = {
+    "activity_name",
+    "activity_uuid",
+    "input",
+    "output",
+    "software",
+}
+
+
 def field_folder(record):
     """Folder of the field that a record belongs to."""
     path = Path(record)
@@ -64,10 +74,15 @@ def read_records(files):
             raise InputError(f"{name}: damaged record ({error})") from error
         if not isinstance(content, dict):
             raise InputError(f"{name}: damaged record (no JSON object)")
+        is_activity = content.get("status") == "completed"
+        if is_activity and (missing := KEYS - content.keys()):
+            raise InputError(
+                f"{name}: damaged record (no {', '.join(sorted(missing))})"
+            )
         file = name.rsplit("/", 1)[-1]
         if file.startswith("system-"):
             systems[file] = content
-        elif content.get("status") == "completed":
+        elif is_activity:
             activities.append({"record": name, **content})
     return activities, systems
 
@@ -98,3 +113,31 @@ def history(activities, products):
         order.add(uuid, *sorted(makers))
         todo += results
     return [found[uuid] for uuid in order.static_order()]
+
+
+def contradictions(activities):
+    """Results that an activity read with another content than they were made with.
+
+    Parameters
+    ----------
+    activities : list of dict
+        As `history` returns them.
+
+    Returns
+    -------
+    list of (dict, str)
+        The activity, and what is wrong.
+    """
+    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    return [
+        (activity, _contradiction(activity, file, made))
+        for activity in activities
+        for file in activity["input"]
+        if file["kind"] == "result" and made.get(file["url"]) != file["sha256"]
+    ]
+
+
+def _contradiction(activity, file, made):
+    if file["url"] not in made:
+        return f"{file['url']}: no record says what made it"
+    return f"{file['url']}: {activity['activity_name']} read another one than this"

@@ -4,17 +4,19 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import yaml
+from astropy.io import fits
 
 from gammastack.config import expand
 from gammastack.datastore import DataStore, listing
 from gammastack.errors import InputError
 from gammastack.provenance.archive import is_as_packed, read_manifest
-from gammastack.provenance.bundle import CONFIG, MANIFEST, is_product
-from gammastack.provenance.origin import sha256_of
-from gammastack.provenance.records import history
+from gammastack.provenance.bundle import CODE, CONFIG, MANIFEST, is_product
+from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
+from gammastack.provenance.records import contradictions, history
 from gammastack.provenance.software import software
 from gammastack.selection import select_observations
 
@@ -73,11 +75,12 @@ def verify(bundle, scripts, datastore=None, settings=None):
     activities = history(activities, bundle.products())
     store, why_not = _store(bundle, datastore, settings)
     reasons = Reasons()
+    _check_origins(bundle, activities, reasons, findings)
     _check_data(bundle, activities, store, why_not, reasons, findings)
     _check_software(activities, scripts, reasons)
     if settings is not None:
         _check_settings(activities, settings, store, reasons)
-    findings.changes = reasons.texts()
+    findings.changes += reasons.texts()
     findings.affected = reasons.affected(activities, bundle.products())
     return findings
 
@@ -115,32 +118,80 @@ def _check_manifest(bundle, findings):
         )
         return
     manifest = read_manifest(bundle.read(MANIFEST).decode())
+    if bundle.path.is_dir():
+        _note_new_config(bundle, manifest, findings)
     _check_content(bundle, manifest, findings)
-    added = [one for one in bundle.names if one not in manifest and one != MANIFEST]
-    findings.damage += [
-        f"{name}: added, the archive was made without it" for name in added
-    ]
+    for name in bundle.names:
+        if name in manifest or name == MANIFEST:
+            continue
+        # Who makes it again may have put the data there
+        is_note = bundle.path.is_dir() and name.startswith(f"{CODE}/")
+        found = findings.notes if is_note else findings.damage
+        found.append(f"{name}: added, the archive was made without it")
+
+
+def _note_new_config(bundle, manifest, findings):
+    """Who makes it again elsewhere may have to say where the data are."""
+    if CONFIG in bundle.names and CONFIG in manifest:
+        digest = sha256(bundle.read(CONFIG)).hexdigest()
+        if digest != manifest[CONFIG]:
+            manifest[CONFIG] = digest
+            findings.notes.append(f"{CONFIG}: edited after it was unpacked")
 
 
 def _check_results(bundle, activities, findings):
     """Compare results with what the records say of them."""
-    made = {file["url"]: file for one in activities for file in one["output"]}
-    used = {
-        url for one in history(activities, bundle.products()) for url in _outputs(one)
-    }
-    # Images of runs and sums that another configuration has left may be deleted
-    digests = {
-        url: file["sha256"]
-        for url, file in made.items()
-        if is_product(url) or url in used or url in bundle.names
-    }
-    _check_content(bundle, digests, findings)
-    unknown = [one for one in bundle.products() if one not in made]
-    findings.damage += [f"{name}: no record says what made it" for name in unknown]
+    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    products = set(_products_of_record(activities) or bundle.products())
+    names = set(bundle.names)
+    _check_content(
+        bundle,
+        {url: made[url] for url in made if url in products or url in names},
+        findings,
+    )
+    findings.notes += [
+        f"{name}: no part of the result, no record says what made it"
+        for name in bundle.products()
+        if name not in made
+    ]
+    gone = [url for url in made if url not in names and not is_product(url)]
+    if gone:
+        findings.notes.append(
+            f"images of runs or groups that are not there any more: {listing(gone)}"
+        )
 
 
-def _outputs(activity):
-    return [file["url"] for file in activity["output"]]
+def _products_of_record(activities):
+    """The products when all of them were last made; empty if that is not known."""
+    return [
+        file["url"]
+        for one in activities
+        if one["activity_name"] == "provenance"
+        for file in one["input"]
+    ]
+
+
+def _check_origins(bundle, activities, reasons, findings):
+    """Demand a record of each observation and each intermediate file."""
+    for activity, text in contradictions(activities):
+        reasons.add(activity, text)
+    known = {
+        (Path(file["url"]).name, file["sha256"])
+        for one in activities
+        for file in one["input"]
+    }
+    unknown = set()
+    for name in bundle.products(".fits"):
+        with BytesIO(bundle.read(bundle.product(name))) as content:
+            try:
+                origin = Origin.from_hdu(fits.open(content)["INPUTS"])
+            # What is no product of ours has been said above
+            except (KeyError, OSError):
+                continue
+        data = [row for row in origin.inputs if row[0] != INTERMEDIATE]
+        unknown |= {row[1:3] for row in data if row[2:] not in known}
+    for obs_id, name in sorted(unknown):
+        findings.changes.append(f"run {obs_id}: no record of how {name} was used")
 
 
 def _check_content(bundle, digests, findings):
@@ -165,7 +216,7 @@ def _store(bundle, datastore, settings):
     if datastore is None and settings is not None:
         datastore = settings.datastore
     if datastore is None and bundle.is_archive:
-        config = yaml.safe_load(bundle.read(CONFIG))
+        config = archived_config(bundle)
         (own,) = config["fields"].values()
         datastore = own.get("datastore", config.get("datastore"))
         if datastore is None:
@@ -178,13 +229,23 @@ def _store(bundle, datastore, settings):
         return None, f"{error} Or give the folder with --datastore."
 
 
+def archived_config(bundle):
+    """The configuration in an archive."""
+    try:
+        return yaml.safe_load(bundle.read(CONFIG))
+    except yaml.YAMLError as error:
+        raise InputError(f"{bundle.path}: {CONFIG} cannot be read ({error})") from error
+
+
 def _check_data(bundle, activities, store, why_not, reasons, findings):
     """Compare the observations, and the files of exclusions, with what was read."""
     missing = set()
     digest_of = cache(sha256_of)
     for activity in activities:
+        is_of_run = _is_of_run(activity)
+        if is_of_run and store is not None:
+            _check_index(activity, store, reasons)
         for file in activity["input"]:
-            is_of_run = _is_of_run(activity)
             # An archive holds the files of its exclusions
             if file["kind"] != "data" or (bundle.is_archive and not is_of_run):
                 continue
@@ -202,6 +263,20 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
         findings.notes.append(
             f"not checked, {listing(sorted(missing))}, of which it was made: {why_not}"
         )
+
+
+def _check_index(activity, store, reasons):
+    config = activity["config"]
+    obs_id, then = config["obs_id"], {k: v[1:] for k, v in config["hdus"].items()}
+    try:
+        hdus = store.hdus(obs_id, tuple(then))
+        now = {kind: [hdu.hdu_name, hdu.hdu_class] for kind, hdu in hdus.items()}
+        is_same = now == then and store.index_row(obs_id) == config["index"]
+    except (InputError, KeyError):
+        reasons.add(activity, f"run {obs_id}: not in the index of the datastore")
+        return
+    if not is_same:
+        reasons.add(activity, f"run {obs_id}: the index of the datastore has changed")
 
 
 def _find(file, activity, store):
@@ -244,7 +319,10 @@ def _check_settings(activities, settings, store, reasons):
     used = {one["config"]["obs_id"] for one in activities if _is_of_run(one)}
     changes = _changes_of_runs(used, settings, store)
     for activity in activities:
-        then = activity["config"]
+        then = dict(activity["config"])
+        if "energy_bands" in then:
+            # Pairs, or a dictionary
+            then["energy_bands"] = dict(then["energy_bands"])
         for key in sorted(then.keys() & now.keys()):
             if then[key] != now[key]:
                 text = f"configuration: {key}: {then[key]} -> {now[key]}"
@@ -292,6 +370,10 @@ def report(findings):
     if findings.n_data:
         intact += f", {findings.n_data} input files as they were read"
     if not findings.changes:
+        if any(one.startswith("not checked") for one in findings.notes):
+            return [*lines, f"OK as far as it was checked: {intact}."], 0
         return [*lines, f"OK: {intact}; a rebuild would make the same."], 0
-    lines += [*findings.changes, f"would be made again: {listing(findings.affected)}"]
+    lines += findings.changes
+    if findings.affected:
+        lines.append(f"would be made again: {listing(findings.affected)}")
     return [*lines, f"INTACT, but out of date: {intact}, but see above."], 3
