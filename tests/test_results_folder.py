@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -46,6 +47,25 @@ def test_read_only_results_folder(project):
     assert "Traceback" not in text
     assert project.products() == before
     assert project.snakemake().code == 0
+
+
+def test_unlocked_as_the_readme_says(project):
+    command = [sys.executable, "-m", "snakemake", "--unlock"]
+    assert subprocess.run(command, cwd=project.folder, check=False).returncode == 0
+
+
+def test_damaged_images_of_a_run_are_refused(project, built):
+    """As a shared cache may have them: readable, but not what was written."""
+    path = project.folder / "results/sky/runs/1002/bkg.fits"
+    content = bytearray(path.read_bytes())
+    content[-4000] ^= 1
+    path.write_bytes(content)
+    done = project.snakemake()
+    assert done.code != 0
+    assert "runs/1002/bkg.fits: damaged result" in done.text
+    shutil.rmtree(path.parent)
+    assert project.snakemake("--forceall").code == 0
+    assert project.products() == built.products()
 
 
 def test_two_invocations_at_once(project, built):

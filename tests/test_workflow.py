@@ -208,7 +208,7 @@ def test_bad_input_has_one_clear_message(project, change, message):
 def test_lint_finds_that_the_record_of_a_run_is_an_output(built):
     """In place of its log, so that it comes along through a cache."""
     text = built.snakemake("--lint").text
-    assert re.findall(r"rule (\w+) ", text) == ["run_images", "run_counts"]
+    assert re.findall(r"Lints for rule (\w+)", text) == ["run_images", "run_counts"]
     assert set(re.findall(r"\* (.*):$", text, re.MULTILINE)) == {
         "No log directive defined"
     }

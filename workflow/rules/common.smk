@@ -119,7 +119,7 @@ def refuse_unknown(wildcards, output):
         # What an interrupted or failed job has left is made again by Snakemake itself
         if (
             Path(path).exists()
-            and not path.endswith("/record.json")
+            and Path(path).name != "record.json"
             and not known.metadata(file)
             and not known._filter_incomplete_keys([known._get_key(file)])
         ):
