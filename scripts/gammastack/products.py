@@ -222,12 +222,6 @@ def read_product(path, origin):
     return data, ImageGeometry.from_header(header), provenance
 
 
-def read_origin(path):
-    """Origin of a product."""
-    with _opened(path) as hdus:
-        return Origin.from_hdu(hdus["INPUTS"])
-
-
 def read_data_and_origin(path, name=0):
     """Data (native byte order) and header of an image HDU, and the origin of its file."""
     with _opened(path) as hdus:

@@ -8,8 +8,7 @@ from gammastack.images import image_units
 from gammastack.products import (
     Provenance,
     read_config,
-    read_data,
-    read_origin,
+    read_data_and_origin,
     runs_hdu,
 )
 from gammastack.stack import stack_runs
@@ -32,10 +31,10 @@ def run(inputs, outputs, params, origin):
     config = {key: params[key] for key in SETTINGS}
     mask, earlier = None, []
     if "mask" in inputs:
-        mask, header = read_data(inputs["mask"])
+        mask, header, origin_of_mask = read_data_and_origin(inputs["mask"])
         mask = mask > 0
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
-        earlier.append(read_origin(inputs["mask"]))
+        earlier.append(origin_of_mask)
     files = [
         dict(zip(outputs, paths, strict=True))
         for paths in zip(*(inputs[kind] for kind in outputs), strict=True)

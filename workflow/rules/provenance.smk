@@ -16,7 +16,7 @@ rule provenance:
         step("provenance", input, output, params, log)
 
 
-rule archive:
+rule archive_of_field:
     input:
         products=lambda wildcards: field_products(wildcards.field),
         prov="<results>/{field}/provenance/prov.json",
@@ -37,6 +37,6 @@ rule archive:
         step("archive", input, output, params, log)
 
 
-rule archives:
+rule archive:
     input:
         [f"{settings.results}/{name}/archive.zip" for name in settings.fields],
