@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/simulation.smk"
+include: "workflow/rules/acceptance.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/stack.smk"
 include: "workflow/rules/maps.smk"

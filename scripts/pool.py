@@ -84,4 +84,4 @@ def _end_with_parent():
 
 def run_here(step, *job):
     """Perform ``steps.<step>`` in this process, see `gammastack.provenance.activity.perform`."""
-    perform(step, import_module(f"steps.{step}").run, *job)
+    return perform(step, import_module(f"steps.{step}").run, *job)

@@ -388,7 +388,7 @@ def test_response_of_one_offset_bin_is_constant(tmp_path, kind):
     geometry = ImageGeometry.create(POINTING, "icrs", "TAN", (1, 1), 0.5)
     view = field_of_view(geometry, *POINTING, (0, 1.5))
     if kind == "aeff":
-        image = exposure_image(observation.aeff, 1.0, view, (1, 2), 2, True)
+        image, _ = exposure_image(observation.aeff, 1.0, view, (1, 2), 2, True)
     else:
         image = background_image(observation.bkg, observation, view, (1, 2))
         image = image / geometry.solid_angle()

@@ -5,10 +5,10 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
+from gammastack.correlation import KNOWN, counts_in_disk
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.maker import StackedObsImageMaker
-from gammastack.significance import significance_image
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
 BANDS = [1, 10] * u.TeV, [0, 2] * u.deg
@@ -35,7 +35,7 @@ def test_images_and_norms(maker, simulated_store):
         "excess",
     }
     assert_allclose(images["excess"], images["counts"] - images["bkg"])
-    expected = significance_image(images["counts"], images["bkg"], 5)
+    expected = counts_in_disk({kind: images[kind] for kind in KNOWN}, 5).significance()
     assert_allclose(images["significance"], expected)
     assert maker.images["exposure"].header["BUNIT"] == "m2 s"
     # With the norm of each run fitted to all pixels, the sums agree

@@ -7,7 +7,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
-from gammastack.cutouts import read_run_images, run_cards, write_cutouts
+from gammastack.cutouts import read_run_images, run_cards, write_run_images
 from gammastack.dl3 import read_observation
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
@@ -107,13 +107,13 @@ def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
         for (name, band), run in images.items()
     }
     origin = Origin({"step": "0"}, {}, (("dl3", 1, "run.fits", "0" * 64),))
-    units = dict.fromkeys(paths, "")
-    write_cutouts(paths, with_provenance, units, [origin.table()])
+    write_run_images(paths, with_provenance, {}, [origin.table()])
     again, header, origin_again = read_run_images(paths, "b")
     assert header["OBS_ID"] == runs[0].obs_id
     assert origin_again == origin
     expected = images["b", (3.0, 10.0)]
-    for key in ("obs_id", "start", "stop", "livetime", "n_events", "n_pixels"):
+    keys = "obs_id start stop livetime n_events n_pixels ra dec exposure_on_axis"
+    for key in keys.split():
         assert getattr(again, key) == getattr(expected, key)
     assert (again.n_pixels == 0) == empty
     for kind in paths:

@@ -104,7 +104,7 @@ def test_background_of_one_run_in_float64(case, runs):
 
 def test_stacked_background(case, runs):
     stack, _ = stack_runs(case.geometry, runs, bkg_norm=False)
-    assert_allclose(stack.bkg, case.image("background_raw"), rtol=1e-6)
+    assert_allclose(stack.images["bkg"], case.image("background_raw"), rtol=1e-6)
 
 
 def test_exposure(case, runs):
@@ -118,7 +118,7 @@ def test_exposure(case, runs):
     stack, _ = stack_runs(case.geometry, runs, bkg_norm=False)
     in_bins = sum(case.exposure_in_40_bins(obs_id) for obs_id in case.obs_ids)
     assert_allclose(in_bins, case.image("exposure"), rtol=1e-6)
-    assert_allclose(stack.exposure, in_bins, rtol=4.2e-4)
+    assert_allclose(stack.images["exposure"], in_bins, rtol=4.2e-4)
 
 
 def events_outside_gti(case, run):
@@ -143,7 +143,7 @@ def test_norms_and_counts(case, runs):
         n_counts = record["n_counts"] + extra[mask[place]].sum()
         assert n_counts == theirs["COUNTS_OUT"]
         assert_allclose(n_counts / record["n_bkg"], theirs["NORM"], rtol=1e-6)
-    counts = stack.counts.astype(float)
+    counts = stack.images["counts"].astype(float)
     for run, extra in zip(runs, outside, strict=True):
         counts[case.geometry.placement(run.geometry)] += extra
     theirs = case.image("counts")

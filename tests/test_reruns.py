@@ -19,9 +19,18 @@ from project import BAND, RUNS, SETTINGS, Project
 IMAGES = [f"run_images sky {obs_id}" for obs_id in RUNS]
 MASK = ["exclusion_mask sky"]
 SIGNIFICANCE = [f"significance sky {BAND}"]
+STATISTICS = [f"off_statistics sky {BAND}"]
+CORRELATED = [*SIGNIFICANCE, f"flux sky {BAND}", *STATISTICS]
 ENDS = ["provenance sky", "summary"]
-MAPS = [f"excess sky {BAND}", *SIGNIFICANCE, *ENDS]
+MAPS = [f"excess sky {BAND}", f"bkg_norm_table sky {BAND}", *CORRELATED, *ENDS]
 STACK = ["stack_group sky all", f"stack sky {BAND}", "run_table sky", *MAPS]
+# With a ring background some rules have other names
+RING = [
+    job.replace(f"{rule} ", f"{rule}_ring ")
+    if (rule := job.split()[0]) in ("stack", "significance", "flux", "off_statistics")
+    else job
+    for job in STACK
+]
 
 
 def test_nothing_changed(built):
@@ -56,11 +65,19 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
 @pytest.mark.parametrize(
     "change, jobs",
     [
-        ({"radius": "0.3 deg"}, [*SIGNIFICANCE, *ENDS]),
+        ({"radius": "0.3 deg"}, [*CORRELATED, *ENDS]),
         (
             {"radius": ["0.2 deg", "0.3 deg"]},
-            [f"significance sky {BAND} _0.3deg", "provenance sky"],
+            [
+                f"significance sky {BAND} _0.3deg",
+                f"flux sky {BAND} _0.3deg",
+                *STATISTICS,
+                "provenance sky",
+            ],
         ),
+        ({"ul_confidence": 0.9}, [f"flux sky {BAND}", "provenance sky"]),
+        ({"background": "ring"}, RING),
+        ({"background": {"method": "irf", "gradient": True}}, STACK),
         ({"bkg_norm": False}, STACK),
         ({"ncounts_min": 5}, STACK),
         ({"observations": {"exclude": [1003]}}, STACK),
@@ -187,7 +204,11 @@ def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
     "module, jobs",
     [
         ("gammastack/irf.py", [*IMAGES, *STACK]),
-        ("gammastack/significance.py", [*SIGNIFICANCE, *ENDS]),
+        (
+            "gammastack/flux.py",
+            [f"excess sky {BAND}", f"flux sky {BAND}", "provenance sky"],
+        ),
+        ("gammastack/off_statistics.py", [*STATISTICS, "provenance sky"]),
         ("gammastack/provenance/w3c_prov.py", ["provenance sky"]),
         ("steps/run_table.py", ["run_table sky", "provenance sky"]),
     ],
@@ -200,7 +221,7 @@ def test_code_changed(project, module, jobs):
 @pytest.mark.parametrize(
     "package, jobs",
     [
-        ("scipy", [*IMAGES, *STACK]),
+        ("scipy", [*IMAGES, *MASK, *STACK]),
         ("regions", [*MASK, *STACK]),
     ],
 )
@@ -228,7 +249,7 @@ def test_results_without_the_records_of_snakemake(project, built):
     assert "Nothing to be done" in again.text
     assert project.products() == built.products()
     project.change_config(radius="0.3 deg")
-    assert project.snakemake().jobs == sorted([*SIGNIFICANCE, *ENDS])
+    assert project.snakemake().jobs == sorted([*CORRELATED, *ENDS])
 
 
 def test_all_made_again(project, built):

@@ -3,11 +3,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm, poisson
 
+from gammastack.correlation import counts_in_disk
 from gammastack.significance import (
     correlate,
     disk_kernel,
     significance,
-    significance_image,
 )
 
 
@@ -56,7 +56,7 @@ def test_elliptic_disk_for_pixels_that_are_not_square():
 def test_flat_map():
     counts, bkg = np.full((20, 20), 2), np.full((20, 20), 1.0)
     assert_allclose(correlate(counts, disk_kernel(5))[10, 10], 162)
-    image = significance_image(counts, bkg, 5)
+    image = counts_in_disk({"counts": counts, "bkg": bkg}, 5).significance()
     assert_allclose(image[10, 10], 7.910732, rtol=1e-7)
     # A quarter of the disk is on the image at a corner: nothing is reflected
     quarter = disk_kernel(5)[5:, 5:].sum()
@@ -66,6 +66,6 @@ def test_flat_map():
 def test_beyond_the_background_there_is_none():
     counts, bkg = np.zeros((40, 40), int), np.zeros((40, 40))
     counts[5, 5], bkg[:, 20:] = 3, 100.0
-    image = significance_image(counts, bkg, 5)
+    image = counts_in_disk({"counts": counts, "bkg": bkg}, 5).significance()
     assert np.isnan(image[:, :15]).all()
     assert np.isfinite(image[:, 15:]).all()

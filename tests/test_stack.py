@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose
 from gammastack.errors import InputError
 from gammastack.geometry import ImageGeometry
 from gammastack.images import RunImages
-from gammastack.stack import bkg_norm_table, fit_bkg_norm, require_used, stack_runs
+from gammastack.norm import fit_bkg_norm
+from gammastack.stack import bkg_norm_table, require_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)
@@ -26,6 +27,9 @@ def make_run(obs_id=1, counts=4, bkg=2.0, geometry=GEOMETRY, **options):
             "geometry": geometry,
             "n_events": counts * int(np.prod(shape)),
             "n_pixels": int(np.prod(shape)),
+            "ra": 10.0,
+            "dec": 0.0,
+            "exposure_on_axis": 10.0,
             "counts": np.full(shape, counts),
             "bkg": np.full(shape, bkg),
             "exposure": np.full(shape, 7.0),
@@ -46,9 +50,9 @@ def test_norm_is_counts_over_model_outside_the_exclusions():
 
 def test_sums():
     stack, records = stack_runs(GEOMETRY, [make_run(1), make_run(2, counts=6)], MASK)
-    assert_allclose(stack.counts, 10)
-    assert_allclose(stack.bkg, 4 + 6)
-    assert_allclose(stack.exposure, 14)
+    assert_allclose(stack.images["counts"], 10)
+    assert_allclose(stack.images["bkg"], 4 + 6)
+    assert_allclose(stack.images["exposure"], 14)
     assert (stack.livetime, stack.ontime, stack.n_obs) == (180, 200, 2)
     assert (stack.start, stack.stop) == (make_run(1).start, make_run(2).stop)
     assert [record["bkg_scale"] for record in records] == [2, 3]
@@ -59,13 +63,13 @@ def test_cutouts_land_on_their_pixels():
     stack, _ = stack_runs(GEOMETRY, [make_run(geometry=cutout)], bkg_norm=False)
     covered = np.zeros(GEOMETRY.shape, dtype=bool)
     covered[GEOMETRY.placement(cutout)] = True
-    assert_allclose(stack.counts, np.where(covered, 4, 0))
-    assert_allclose(stack.bkg, np.where(covered, 2, 0))
+    assert_allclose(stack.images["counts"], np.where(covered, 4, 0))
+    assert_allclose(stack.images["bkg"], np.where(covered, 2, 0))
 
 
 def test_without_norm_the_background_stays():
     stack, (record,) = stack_runs(GEOMETRY, [make_run()], MASK, bkg_norm=False)
-    assert_allclose(stack.bkg, 2)
+    assert_allclose(stack.images["bkg"], 2)
     assert (record["bkg_scale"], record["n_counts"]) == (1, 4 * MASK.sum())
 
 
@@ -94,8 +98,8 @@ def test_without_mask_all_pixels_are_used():
 def test_bad_run_does_not_poison_the_stack(bad, status, reason):
     alone, _ = stack_runs(GEOMETRY, [make_run(1)], MASK)
     stack, records = stack_runs(GEOMETRY, [make_run(1), bad], MASK)
-    assert_allclose(stack.bkg, alone.bkg)
-    assert_allclose(stack.exposure, alone.exposure)
+    assert_allclose(stack.images["bkg"], alone.images["bkg"])
+    assert_allclose(stack.images["exposure"], alone.images["exposure"])
     assert records[0]["status"] == "used"
     assert records[1]["status"] == status
     assert reason in records[1]["reason"]
@@ -116,8 +120,8 @@ def test_all_runs_bad_is_an_error():
 
 def test_counts_only():
     run = replace(make_run(), bkg=None, exposure=None)
-    stack, records = stack_runs(GEOMETRY, [run])
-    assert_allclose(stack.counts, 4)
+    stack, records = stack_runs(GEOMETRY, [run], background=None)
+    assert_allclose(stack.images["counts"], 4)
     assert records[0]["status"] == "used"
 
 

@@ -80,7 +80,7 @@ def records():
         for number in range(N_RUNS)
     ]
     images = [one for run in runs for one in run["output"]]
-    sums = [file(role, f"groups/all/{role}.fits") for role in ("counts", "bkg")]
+    sums = [file("sums", "groups/all.fits")]
     group = activity(10, "stack_group", images, sums)
     maps = [file("excess", "1TeV-10TeV/excess.fits")]
     return [*runs, group, activity(11, "excess", sums, maps)]

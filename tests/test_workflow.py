@@ -27,8 +27,11 @@ from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 def test_cold_run_makes_everything(built):
     assert built.cold.jobs == [
+        f"bkg_norm_table sky {BAND}",
         f"excess sky {BAND}",
         "exclusion_mask sky",
+        f"flux sky {BAND}",
+        f"off_statistics sky {BAND}",
         "provenance sky",
         *(f"run_images sky {obs_id}" for obs_id in RUNS),
         "run_table sky",
@@ -37,20 +40,23 @@ def test_cold_run_makes_everything(built):
         "stack_group sky all",
         "summary",
     ]
-    folders = [*(f"runs/{obs_id}" for obs_id in RUNS), "groups/all"]
     images = [
-        f"{folder}/{kind}.fits"
-        for folder in folders
+        f"runs/{obs_id}/{kind}.fits"
+        for obs_id in RUNS
         for kind in ("counts", "bkg", "exposure")
     ]
+    images.append("groups/all.fits")
     maps = [
-        "counts.fits",
-        "bkg.fits",
-        "exposure.fits",
-        "excess.fits",
-        "significance.fits",
+        f"{kind}.fits"
+        for kind in (
+            *("counts", "bkg", "exposure", "livetime", "n_runs", "bkg_norm_relative"),
+            *("excess", "flux", "significance", "excess_corr", "flux_corr"),
+            *("flux_corr_errn", "flux_corr_errp", "flux_corr_ul"),
+            "flux_corr_sensitivity",
+        )
     ]
     tables = ["runs.csv", "table_bkg_norm.csv", "table_bkg_norm.fits"]
+    tables += ["off_statistics.csv", "off_histogram.csv"]
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
     expected += ["runs.csv", "exclusion_mask.fits"]
     assert sorted(built.products()) == sorted(
@@ -129,11 +135,13 @@ def test_no_norm_table_unless_wanted(project):
     done = project.snakemake()
     assert done.rules == [
         "excess",
+        "flux",
+        "off_statistics",
         "provenance",
         "run_table",
         "significance",
+        "stack",
         "stack_group",
-        "stack_without_norms",
         "summary",
     ]
     assert not table.exists()
@@ -208,7 +216,11 @@ def test_bad_input_has_one_clear_message(project, change, message):
 def test_lint_finds_that_the_record_of_a_run_is_an_output(built):
     """In place of its log, so that it comes along through a cache."""
     text = built.snakemake("--lint").text
-    assert re.findall(r"Lints for rule (\w+)", text) == ["run_images", "run_counts"]
+    assert re.findall(r"Lints for rule (\w+)", text) == [
+        "run_images",
+        "run_images_acceptance",
+        "run_counts",
+    ]
     assert set(re.findall(r"\* (.*):$", text, re.MULTILINE)) == {
         "No log directive defined"
     }

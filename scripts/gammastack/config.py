@@ -16,7 +16,7 @@ from astropy import units as u
 from jsonschema import Draft202012Validator
 
 from gammastack.errors import InputError
-from gammastack.exclusion import is_file
+from gammastack.exclusion import file_of, with_file
 from gammastack.geometry import ImageGeometry, icrs_position
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
@@ -41,6 +41,13 @@ class Field:
         In deg.
     exclusion_mask : list
         For `gammastack.exclusion.exclusion_mask`.
+    source_search : dict or None
+        Thresholds in sigma, margin in deg and rounds of the search for sources to exclude.
+    background : dict or None
+        For `gammastack.stack.stack_runs`; None: counts only.
+    acceptance : dict or None
+        Shape, degree and zenith bins of a background model that is made from the runs;
+        None: the store has one.
     radii : dict of str to (float or None, float or None)
         Correlation radius in pixels or in deg, by the suffix of the file name.
     """
@@ -52,6 +59,11 @@ class Field:
     energy_bands: dict
     offset_band: tuple
     exclusion_mask: list
+    source_search: dict | None
+    background: dict | None
+    acceptance: dict | None
+    ul_confidence: float
+    n_sigma_sensitivity: float
     ncounts_min: int
     make_background_image: bool
     bkg_norm: bool
@@ -59,6 +71,18 @@ class Field:
     spectral_index: float
     for_integral_flux: bool
     radii: dict
+
+    @property
+    def responses(self):
+        """Types of the responses that are read from the store."""
+        if not self.make_background_image:
+            return ()
+        return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
+
+    @property
+    def has_ring(self):
+        """Whether there are ON and OFF counts."""
+        return self.background is not None and "ring" in self.background["method"]
 
 
 @dataclass(frozen=True)
@@ -223,6 +247,14 @@ def _field(name, settings):
         )
     if not np.isfinite(settings["spectral_index"]):
         fail(f"spectral_index: {settings['spectral_index']} is no index")
+    exclusions, search = _exclusions(settings["exclusion_mask"], key("exclusion_mask"))
+    background, acceptance = _background(settings["background"], key("background"))
+    if not settings["make_background_image"]:
+        if search:
+            fail(
+                "exclusion_mask: a search for sources needs make_background_image: true"
+            )
+        background = acceptance = None
     return Field(
         name=name,
         datastore=expand(settings["datastore"], key("datastore")),
@@ -230,10 +262,12 @@ def _field(name, settings):
         observations=_observations(settings["observations"], key("observations")),
         energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
         offset_band=offset_band,
-        exclusion_mask=[
-            _exclusion(item, key("exclusion_mask"))
-            for item in settings["exclusion_mask"]
-        ],
+        exclusion_mask=exclusions,
+        source_search=search,
+        background=background,
+        acceptance=acceptance,
+        ul_confidence=settings["ul_confidence"],
+        n_sigma_sensitivity=settings["n_sigma_sensitivity"],
         ncounts_min=settings["ncounts_min"],
         make_background_image=settings["make_background_image"],
         bkg_norm=settings["bkg_norm"],
@@ -291,16 +325,92 @@ def _label(text, key):
     return f"{quantity.value:g}{quantity.unit}"
 
 
+def _exclusions(items, key):
+    """What is known to be excluded, and how sources are searched for, or None."""
+    known = [_exclusion(item, key) for item in items if "threshold" not in item]
+    searches = [item for item in items if "threshold" in item]
+    if len(searches) > 1:
+        raise InputError(f"{key}: threshold: only one search for sources can be made")
+    return known, _search(searches[0], key) if searches else None
+
+
 def _exclusion(item, key):
+    if file_of(item):
+        item = with_file(item, expand(file_of(item), key))
+        if not Path(file_of(item)).is_file():
+            raise InputError(f"{key}: no such file '{file_of(item)}'")
     if isinstance(item, str):
-        item = expand(item, key)
-        if is_file(item) and not Path(item).is_file():
-            raise InputError(f"{key}: no such file '{item}'")
-        return item
-    return {
-        "center": _position(item["center"], f"{key}: center"),
-        "radius": _size(item["radius"], f"{key}: radius"),
+        return expand(item, key)
+    item = dict(item)
+    if "center" in item:
+        item["center"] = _position(item["center"], f"{key}: center")
+    if "radius" in item:
+        item["radius"] = _size(item["radius"], f"{key}: radius")
+    return item
+
+
+def _search(item, key):
+    alternatives = schema()["$defs"]["field"]["properties"]["exclusion_mask"]["items"]
+    properties = alternatives["oneOf"][-1]["properties"]
+    search = {**_defaults(properties), **item}
+    if search["threshold_low"] > search["threshold"]:
+        raise InputError(f"{key}: threshold_low is larger than threshold")
+    return {**search, "margin": _size(search["margin"], f"{key}: margin")}
+
+
+# Settings that a method of the background has, beside `method` and `model`
+RING = ("r_in", "width")
+ADAPTIVE = ("r_out_max", "stepsize", "theta", "threshold_alpha")
+ACCEPTANCE = ("shape", "degree", "zenith_bins")
+BACKGROUND_KEYS = {
+    "irf": ("gradient",),
+    "ring": ("model", *RING),
+    "adaptive ring": ("model", *RING, *ADAPTIVE),
+    "acceptance": ("gradient",),
+}
+
+
+def _background(settings, key):
+    """Arguments for `gammastack.stack.stack_runs`, and those of an acceptance, or None."""
+    if isinstance(settings, str):
+        settings = {"method": settings}
+    method = settings["method"]
+    *_, rule = schema()["$defs"]["field"]["properties"]["background"]["oneOf"]
+    chosen = {**_defaults(rule["properties"]), **settings}
+    from_runs = "acceptance" in (method, settings.get("model"))
+    known = ("method", *BACKGROUND_KEYS[method], *ACCEPTANCE * from_runs)
+    for name in settings:
+        if name not in known:
+            raise InputError(
+                f"{key}: {name} has no meaning with method: {method}; it knows"
+                f" {', '.join(known)}"
+            )
+    acceptance = None
+    if from_runs:
+        bins = chosen["zenith_bins"]
+        if sorted(set(bins)) != bins:
+            raise InputError(f"{key}: zenith_bins must grow")
+        acceptance = {name: chosen[name] for name in ACCEPTANCE}
+    if method in ("irf", "acceptance"):
+        return {"method": "irf", "gradient": chosen["gradient"]}, acceptance
+    sizes = {
+        name: _size(chosen[name], f"{key}: {name}")
+        for name in (*RING, "r_out_max", "stepsize", "theta")
     }
+    background = {"method": method, **{name: sizes[name] for name in RING}}
+    if not sizes["width"] > 0:
+        raise InputError(f"{key}: width must be positive")
+    if method == "adaptive ring":
+        if (
+            not sizes["stepsize"] > 0
+            or sizes["r_out_max"] < sizes["r_in"] + sizes["width"]
+        ):
+            raise InputError(
+                f"{key}: r_out_max must be r_in + width or more, and stepsize positive"
+            )
+        chosen |= sizes
+        background["adaptive"] = {name: chosen[name] for name in ADAPTIVE}
+    return background, acceptance
 
 
 def _radii(radius, key):

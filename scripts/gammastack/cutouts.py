@@ -1,6 +1,6 @@
-"""The cached images of runs and of groups of runs: a file per kind, an HDU per band.
+"""The cached images of runs and of groups of runs, as cutouts of the image of the field.
 
-They are cutouts of the image of the field.
+A run has a file per kind with an HDU per energy band, a group of runs one file.
 """
 
 from gammastack.geometry import ImageGeometry
@@ -9,6 +9,7 @@ from gammastack.products import (
     image_hdu,
     read_data,
     read_data_and_origin,
+    read_images,
     write_hdus,
 )
 from gammastack.stack import Stack
@@ -19,7 +20,6 @@ TIMES = (
     ("stop", "DATE-END", ""),
     ("livetime", "LIVETIME", 0.0),
     ("ontime", "ONTIME", 0.0),
-    ("n_obs", "N_OBS", 0),
 )
 
 
@@ -29,27 +29,34 @@ def run_cards(run):
         ("OBS_ID", run.obs_id),
         ("N_EVENTS", run.n_events, "selected, in the whole field of view"),
         ("N_PIXELS", run.n_pixels, "pixels of the image in the offset band"),
+        ("RA_PNT", run.ra, "[deg] ICRS"),
+        ("DEC_PNT", run.dec, "[deg] ICRS"),
+        ("EXPAXIS", run.exposure_on_axis, "exposure at the pointing"),
     )
 
 
-def write_cutouts(paths, images, units, tables):
-    """Write images of several energy bands.
+def write_run_images(paths, images, units, tables):
+    """Write the images of a run in several energy bands.
 
     Parameters
     ----------
     paths : dict of str to path
         By kind: counts, bkg, exposure.
-    images : dict of str to (gammastack.images.RunImages or Stack, Provenance)
+    images : dict of str to (gammastack.images.RunImages, Provenance)
         By the name of the band.
     units : dict of str to str
-        BUNIT by kind.
+        BUNIT by kind, of those that have one.
     tables : list of astropy.io.fits.BinTableHDU
         What follows the images in each file.
     """
     for kind, path in paths.items():
         hdus = [
             image_hdu(
-                getattr(image, kind), image.geometry, units[kind], provenance, name
+                getattr(image, kind),
+                image.geometry,
+                units.get(kind, ""),
+                provenance,
+                name,
             )
             for name, (image, provenance) in images.items()
         ]
@@ -73,14 +80,56 @@ def read_run_images(paths, name):
     origin : gammastack.provenance.origin.Origin
         Both of the file of the counts.
     """
-    header, origin, arguments = _read(paths, name)
-    del arguments["n_obs"]
-    keys = {"obs_id": "OBS_ID", "n_events": "N_EVENTS", "n_pixels": "N_PIXELS"}
-    numbers = {name: header[key] for name, key in keys.items()}
-    return RunImages(**numbers, **arguments), header, origin
+    counts, header, origin = read_data_and_origin(paths["counts"], name)
+    others = {
+        kind: read_data(path, name)[0]
+        for kind, path in paths.items()
+        if kind != "counts"
+    }
+    keys = {
+        "obs_id": "OBS_ID",
+        "n_events": "N_EVENTS",
+        "n_pixels": "N_PIXELS",
+        "ra": "RA_PNT",
+        "dec": "DEC_PNT",
+        "exposure_on_axis": "EXPAXIS",
+    }
+    images = RunImages(
+        geometry=ImageGeometry.from_header(header),
+        counts=counts,
+        **{name: header[key] for name, key in keys.items()},
+        **{name: header[key] for name, key, _ in TIMES},
+        **others,
+    )
+    return images, header, origin
 
 
-def read_group(paths, name):
+def write_group(path, stacks, units, tables):
+    """Write the sums of a group of runs in several energy bands.
+
+    Parameters
+    ----------
+    path : path
+    stacks : dict of str to (gammastack.stack.Stack, Provenance)
+        By the name of the band.
+    units, tables
+        As in `write_run_images`.
+    """
+    hdus = [
+        image_hdu(
+            image, stack.geometry, units.get(kind, ""), provenance, _name(band, kind)
+        )
+        for band, (stack, provenance) in stacks.items()
+        for kind, image in stack.images.items()
+    ]
+    write_hdus(path, [*hdus, *tables])
+
+
+def _name(band, kind):
+    return f"{band} {kind}"
+
+
+def read_group(path, band, kinds):
     """Read back the sums of a group in one energy band.
 
     Returns
@@ -89,20 +138,12 @@ def read_group(paths, name):
     header : astropy.io.fits.Header
         Of the counts image.
     """
-    header, _, arguments = _read(paths, name)
-    return Stack(**arguments), header
-
-
-def _read(paths, name):
-    counts, header, origin = read_data_and_origin(paths["counts"], name)
-    others = {kind: path for kind, path in paths.items() if kind != "counts"}
-    return (
-        header,
-        origin,
-        {
-            "geometry": ImageGeometry.from_header(header),
-            "counts": counts,
-            **{name: header.get(key, default) for name, key, default in TIMES},
-            **{kind: read_data(path, name)[0] for kind, path in others.items()},
-        },
+    names = [_name(band, kind) for kind in kinds]
+    images, header = read_images(path, names)
+    stack = Stack(
+        ImageGeometry.from_header(header),
+        dict(zip(kinds, images, strict=True)),
+        n_obs=header.get("N_OBS", 0),
+        **{name: header.get(key, default) for name, key, default in TIMES},
     )
+    return stack, header

@@ -10,6 +10,7 @@ from functools import cached_property
 from os.path import isfile
 from pathlib import Path
 
+import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
@@ -140,10 +141,21 @@ class DataStore:
         return hdus
 
     def index_row(self, obs_id):
-        """What the index says of an observation, to compare with its header, by key."""
+        """What the index says of an observation, to compare with its header, by key.
+
+        ``ZENITH`` in deg is that of the pointing, from ZEN_PNT or ALT_PNT; it is left out
+        if the index has neither.
+        """
         row = self.observations.loc[obs_id]
         keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
-        return {key: float(row[key]) for key in keys if key in row}
+        known = {key: float(row[key]) for key in keys if key in row}
+        zenith = self.zenith(obs_id)
+        return known if np.isnan(zenith) else {**known, "ZENITH": zenith}
+
+    def zenith(self, obs_id):
+        """Zenith angle of the pointing in deg; NaN if the index does not have it."""
+        row = self.observations.loc[obs_id]
+        return float(row.get("ZEN_PNT", 90.0 - row.get("ALT_PNT", np.nan)))
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Locations of the HDUs of an observation.
@@ -201,9 +213,9 @@ class DataStore:
         )
 
 
-def hdu_types(make_background_image):
-    """Types of the HDUs that images are made of; counts alone need no responses."""
-    return tuple(HDU_CLASSES) if make_background_image else ("events", "gti")
+def hdu_types(responses=("aeff", "bkg")):
+    """Types of the HDUs that images are made of."""
+    return ("events", "gti", *responses)
 
 
 def listing(values, limit=5):

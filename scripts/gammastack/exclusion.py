@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table
+from scipy.ndimage import binary_propagation
 
 from gammastack.errors import InputError
 from gammastack.geometry import (
@@ -12,6 +15,14 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
+from gammastack.significance import correlate, disk_kernel
+
+# Names of the columns of a catalogue, in small letters
+CATALOG_COLUMNS = {
+    "ra": ("ra", "raj2000", "ra_icrs"),
+    "dec": ("dec", "dej2000", "decj2000", "de_icrs", "dec_icrs"),
+    "radius": ("radius",),
+}
 
 
 def exclusion_mask(geometry, exclusions):
@@ -21,9 +32,10 @@ def exclusion_mask(geometry, exclusions):
     ----------
     geometry : gammastack.geometry.ImageGeometry
     exclusions : list
-        Each item is a circle ``{"center": (ra, dec), "radius": r}`` in ICRS deg, or a
-        text: DS9 region file (``.reg``), FITS mask file (``.fits``, ``.fits.gz``;
-        1 = use, 0 = exclude) or DS9 region string.
+        Each item is a circle ``{"center": (ra, dec), "radius": r}`` in ICRS deg; a
+        catalogue ``{"catalog": file}``, with ``"radius"`` for sources without one, see
+        `read_catalog`; or a text: DS9 region file (``.reg``), FITS mask file (``.fits``,
+        ``.fits.gz``; 1 = use, 0 = exclude) or DS9 region string.
 
     Returns
     -------
@@ -41,8 +53,16 @@ def exclusion_mask(geometry, exclusions):
     mask, notes = np.ones(geometry.shape, dtype=bool), []
     for item in exclusions:
         if isinstance(item, dict):
-            inside = separation(vectors, unit_vectors(*item["center"])) < item["radius"]
-            mask &= ~inside
+            sources = (
+                [(*item["center"], item["radius"])]
+                if "center" in item
+                else (read_catalog(item["catalog"], item.get("radius")))
+            )
+            for ra, dec, radius in sources:
+                # Most sources of a catalogue are elsewhere
+                place = geometry.placement(geometry.cutout(ra, dec, radius))
+                near = vectors[:, *place]
+                mask[place] &= separation(near, unit_vectors(ra, dec)) >= radius
         elif item.endswith((".fits", ".fits.gz")):
             use, note = _mask_from_file(geometry, vectors, item)
             mask &= use
@@ -51,14 +71,124 @@ def exclusion_mask(geometry, exclusions):
             # Importing regions is slow, and most fields do without
             from gammastack.ds9 import inside_regions
 
-            text = _read_text(item) if is_file(item) else item
+            text = _read_text(item) if file_of(item) else item
             mask &= ~inside_regions(geometry, vectors, text, item)
     return mask, notes
 
 
-def is_file(item):
-    """Whether an exclusion is the name of a file."""
-    return isinstance(item, str) and item.endswith((".reg", ".fits", ".fits.gz"))
+def file_of(item):
+    """The file that an exclusion is read from, or None."""
+    if isinstance(item, dict):
+        return item.get("catalog")
+    return item if item.endswith((".reg", ".fits", ".fits.gz")) else None
+
+
+def with_file(item, path):
+    """The same exclusion, read from another file."""
+    return {**item, "catalog": path} if isinstance(item, dict) else path
+
+
+def read_catalog(path, radius=None):
+    """Circles around the sources of a catalogue.
+
+    Parameters
+    ----------
+    path : path
+        A table that astropy reads: FITS, ECSV, CSV, ... with the columns RA, DEC and
+        RADIUS in any spelling of `CATALOG_COLUMNS`, in deg if they have no unit.
+    radius : float, optional
+        In deg, where the table has no radius.
+
+    Returns
+    -------
+    list of (float, float, float)
+        ICRS position and radius in deg.
+
+    Raises
+    ------
+    InputError
+        Naming the file, and the column or the row.
+    """
+    try:
+        table = Table.read(
+            path,
+            **(
+                {"format": "ascii.csv", "comment": "#"}
+                if str(path).endswith(".csv")
+                else {}
+            ),
+        )
+    # What astropy raises depends on the format
+    except Exception as error:
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' is not a readable table ({error})"
+        ) from error
+    ra, dec = (_catalog_column(table, name, path) for name in ("ra", "dec"))
+    if radius is None or _name_in(table, "radius"):
+        radii = _catalog_column(table, "radius", path, radius)
+    else:
+        radii = np.full(len(table), radius)
+    bad = ~(np.isfinite(ra + dec + radii) & (np.abs(dec) <= 90) & (radii >= 0))
+    if bad.any():
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' has no usable position or radius in row"
+            f" {np.flatnonzero(bad)[0] + 1}; complete it, or give a radius for sources"
+            " without one: {catalog: ..., radius: 0.3 deg}"
+        )
+    return list(zip(ra.tolist(), dec.tolist(), radii.tolist(), strict=True))
+
+
+def _name_in(table, name):
+    names = (one for one in table.colnames if one.lower() in CATALOG_COLUMNS[name])
+    return next(names, None)
+
+
+def _catalog_column(table, name, path, missing=None):
+    """A column in deg; masked values are NaN, or `missing`."""
+    column = _name_in(table, name)
+    if column is None:
+        also = " (or give one radius for all: {catalog: ..., radius: 0.3 deg})"
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' has no column {name.upper()}"
+            f"{also * (name == 'radius')}; it has {', '.join(table.colnames)}"
+        )
+    try:
+        unit = table[column].unit or "deg"
+        values = np.ma.asarray(table[column], dtype=float) * u.Unit(unit).to("deg")
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}': column {column} is no angle ({error})"
+        ) from error
+    values = np.ma.filled(values, np.nan)
+    return values if missing is None else np.where(np.isnan(values), missing, values)
+
+
+def add_sources(mask, significance, threshold, threshold_low, margin):
+    """Exclude significant pixels, what is connected to them, and a margin around it.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx)
+        True = use.
+    significance : ndarray, shape (ny, nx)
+    threshold : float
+        A source has a pixel of at least this significance.
+    threshold_low : float
+        Neighbouring pixels, also diagonal ones, of at least this belong to it
+        (hysteresis).
+    margin : tuple of float
+        In pixels along x and y.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+    """
+    values = np.nan_to_num(significance, nan=-np.inf)
+    source = binary_propagation(
+        values >= threshold, structure=np.ones((3, 3)), mask=values >= threshold_low
+    )
+    around = correlate(source.astype(float), disk_kernel(margin)) > 0.5
+    return mask & ~around
 
 
 def _read_text(path):

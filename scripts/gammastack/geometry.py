@@ -224,6 +224,10 @@ class ImageGeometry:
         """An angle in deg as numbers of pixels along x and y at the reference point."""
         return tuple(angle / scale for scale in proj_plane_pixel_scales(self.wcs))
 
+    def pixels(self, pixels, angle):
+        """Pixels along x and y of a size in pixels, or else (None) of an angle in deg."""
+        return (pixels, pixels) if angle is None else self.in_pixels(angle)
+
     def _vectors(self, x, y):
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))

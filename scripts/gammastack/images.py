@@ -27,6 +27,10 @@ class RunImages:
         Selected events in the whole field of view, also outside the image.
     n_pixels : int
         Pixels of the image in the run's offset band.
+    ra, dec : float
+        ICRS pointing in deg.
+    exposure_on_axis : float
+        Exposure at the pointing; 0 without responses.
     counts : ndarray of int32, shape (ny, nx)
     bkg : ndarray or None, shape (ny, nx)
         Un-normalised expected counts.
@@ -41,16 +45,33 @@ class RunImages:
     geometry: ImageGeometry
     n_events: int
     n_pixels: int
+    ra: float
+    dec: float
+    exposure_on_axis: float
     counts: np.ndarray
     bkg: np.ndarray | None = None
     exposure: np.ndarray | None = None
 
     n_obs = 1
 
+    @property
+    def covered(self):
+        """Pixels with exposure or background."""
+        return (self.exposure > 0) | (self.bkg > 0)
+
+    @property
+    def livetime_image(self):
+        """Livetime on axis in s that gives the exposure of each pixel."""
+        if not self.exposure_on_axis > 0:
+            return np.zeros(self.exposure.shape)
+        return self.livetime * self.exposure / self.exposure_on_axis
+
 
 def image_units(for_integral_flux):
-    """Units of the images by kind, as FITS text."""
-    return {"counts": "", "bkg": "", "exposure": exposure_unit(for_integral_flux)}
+    """Units of the images that have one, by kind, as FITS text."""
+    exposure = exposure_unit(for_integral_flux)
+    flux = "cm-2 s-1" if for_integral_flux else "cm-2 s-1 TeV-1"
+    return {"exposure": exposure, "livetime": "s", "flux": flux}
 
 
 def run_images(
@@ -92,11 +113,11 @@ def run_images(
     def one_band(band):
         events = observation.events, observation.gti
         n_events = np.sum(select_events(*events, pointing, band, offset_band))
-        bkg = exposure = None
+        bkg, exposure, on_axis = None, None, 0.0
         if observation.bkg is not None:
             bkg = background_image(observation.bkg, observation, view, band)
         if observation.aeff is not None:
-            exposure = exposure_image(
+            exposure, on_axis = exposure_image(
                 observation.aeff,
                 observation.livetime,
                 view,
@@ -114,6 +135,9 @@ def run_images(
             geometry=view.geometry,
             n_events=int(n_events),
             n_pixels=int(view.selected.sum()),
+            ra=pointing.ra,
+            dec=pointing.dec,
+            exposure_on_axis=on_axis,
             counts=counts,
             bkg=bkg,
             exposure=exposure,

@@ -6,6 +6,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
+from gammastack.correlation import counts_in_disk
 from gammastack.datastore import DataStore, hdu_types, listing
 from gammastack.dl3 import read_observation
 from gammastack.errors import InputError
@@ -14,8 +15,14 @@ from gammastack.geometry import ImageGeometry
 from gammastack.groups import stable_groups
 from gammastack.images import image_units, run_images
 from gammastack.products import Provenance, image_hdu
-from gammastack.significance import significance_image
-from gammastack.stack import Stack, bkg_norm_table, require_used, stack_runs
+from gammastack.stack import (
+    IRF,
+    Stack,
+    bkg_norm_table,
+    kinds_of_sums,
+    require_used,
+    stack_runs,
+)
 
 
 class StackedObsImageMaker:
@@ -103,7 +110,8 @@ class StackedObsImageMaker:
             "spectral_index": spectral_index,
             "for_integral_flux": for_integral_flux,
         }
-        stack, records = Stack.empty(self.geometry), []
+        background = IRF if make_background_image else None
+        stack, records = Stack.empty(self.geometry, kinds_of_sums(background)), []
         for obs_ids in self._groups().values():
             group, of_group = stack_runs(
                 self.geometry,
@@ -111,6 +119,7 @@ class StackedObsImageMaker:
                 self._mask,
                 self.ncounts_min,
                 bkg_norm,
+                background,
             )
             stack.add(group)
             records += of_group
@@ -120,12 +129,12 @@ class StackedObsImageMaker:
         provenance = Provenance.of(stack, config, self.energy_band)
         runs = pd.DataFrame(records)
         self.table_runs = Table.from_pandas(runs)
-        self._keep("counts", stack.counts, provenance)
+        self._keep("counts", stack.images["counts"], provenance)
         if not make_background_image:
             return
-        self._keep("bkg", stack.bkg, provenance)
+        self._keep("bkg", stack.images["bkg"], provenance)
         unit = image_units(for_integral_flux)["exposure"]
-        self._keep("exposure", stack.exposure, provenance, unit)
+        self._keep("exposure", stack.images["exposure"], provenance, unit)
         if self.save_bkg_scale:
             self.table_bkg_norm = Table.from_pandas(bkg_norm_table(runs))
         self.significance_image(radius)
@@ -141,7 +150,7 @@ class StackedObsImageMaker:
         return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
 
     def _run_images(self, obs_ids, make_background_image, spectrum):
-        types = hdu_types(make_background_image)
+        types = hdu_types(("aeff", "bkg") if make_background_image else ())
         for obs_id in obs_ids:
             observation = read_observation(obs_id, self.data_store.hdus(obs_id, types))
             yield from run_images(
@@ -167,8 +176,8 @@ class StackedObsImageMaker:
         """
         if isinstance(radius, u.Quantity):
             radius = self.geometry.in_pixels(radius.to_value("deg"))
-        counts, bkg = self.images["counts"].data, self.images["bkg"].data
-        image = significance_image(counts, bkg, radius)
+        images = {kind: self.images[kind].data for kind in ("counts", "bkg")}
+        image = counts_in_disk(images, radius).significance()
         self._keep("significance", image, self._provenance())
 
     def _provenance(self):

@@ -201,6 +201,12 @@ def read_data(path, name=0):
         return _data(hdus[name]), hdus[name].header
 
 
+def read_images(path, names):
+    """Data of several image HDUs, and the header of the first one."""
+    with _opened(path) as hdus:
+        return [_data(hdus[name]) for name in names], hdus[names[0]].header
+
+
 def read_image(path, name=0):
     """Data (native byte order), geometry and header of an image HDU."""
     data, header = read_data(path, name)

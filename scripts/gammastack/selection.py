@@ -1,5 +1,6 @@
 """Which observations of a store enter a field."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,41 @@ def _query(table, query):
     if not (isinstance(keep, pd.Series) and keep.dtype == bool):
         raise InputError(f"observations: query: '{query}' is no condition")
     return keep
+
+
+def bins_of_zenith(zenith, edges):
+    """Divide runs by zenith angle.
+
+    Parameters
+    ----------
+    zenith : dict of int to float
+        Zenith angle in deg by OBS_ID; NaN if it is not known.
+    edges : sequence of float
+        In deg, growing; the lower edge belongs to a bin.
+
+    Returns
+    -------
+    dict of int to str
+        Name of the bin of each run, such as ``30-45``.
+
+    Raises
+    ------
+    InputError
+        If a run is in none of the bins.
+    """
+    names = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
+    if len(names) == 1:
+        return dict.fromkeys(zenith, names[0])
+    number = np.searchsorted(edges, list(zenith.values()), side="right") - 1
+    outside = [
+        obs_id
+        for obs_id, n in zip(zenith, number, strict=True)
+        if not 0 <= n < len(names)
+    ]
+    if outside:
+        raise InputError(
+            f"background: zenith_bins: run {listing(outside)} is in none of the bins, or"
+            " the observation index has neither ZEN_PNT nor ALT_PNT; add a bin, or give"
+            " a single one for all runs"
+        )
+    return {obs_id: names[n] for obs_id, n in zip(zenith, number.tolist(), strict=True)}

@@ -1,8 +1,8 @@
-"""Significance of an excess over a known background."""
+"""Significance of an excess over a background, and sums of images in disks."""
 
 import numpy as np
 from scipy.signal import oaconvolve
-from scipy.special import xlogy
+from scipy.special import xlog1py, xlogy
 
 
 def disk_kernel(radius):
@@ -18,11 +18,16 @@ def disk_kernel(radius):
     ndarray of float, shape (odd, odd)
         1 inside, 0 outside.
     """
-    rx, ry = np.broadcast_to(np.asarray(radius, dtype=float), 2)
     # 0.1 deg / 0.02 deg must be 5 pixels, whatever the rounding
-    rx, ry = rx * (1 + 1e-9), ry * (1 + 1e-9)
+    rx, ry = np.broadcast_to(np.asarray(radius, dtype=float), 2) * (1 + 1e-9)
     y, x = np.mgrid[-int(ry) : int(ry) + 1, -int(rx) : int(rx) + 1]
-    return ((x / max(rx, 1e-9)) ** 2 + (y / max(ry, 1e-9)) ** 2 <= 1).astype(float)
+    return (elliptic_distance(x, y, (rx, ry)) <= 1).astype(float)
+
+
+def elliptic_distance(x, y, radius):
+    """Distance from (0, 0) in units of the radii (rx, ry) of an ellipse."""
+    rx, ry = radius
+    return np.hypot(x / max(rx, 1e-9), y / max(ry, 1e-9))
 
 
 def correlate(image, kernel):
@@ -53,25 +58,32 @@ def significance(n, mu):
     return np.sign(n - known) * np.sqrt(np.clip(statistic, 0, None))
 
 
-def significance_image(counts, bkg, radius):
-    """Significance of the counts in a disk around each pixel.
+def li_ma(n_on, n_off, alpha):
+    """Significance of `n_on` counts over a background of `alpha` times `n_off` counts.
+
+    Li & Ma (1983), DOI 10.1086/161295, equation 17, with the sign of the excess
+    ``n_on - alpha n_off``, and its limits for n_on = 0 and n_off = 0.
 
     Parameters
     ----------
-    counts, bkg : ndarray, shape (ny, nx)
-        Counts and expected background counts per pixel.
-    radius : float or tuple of float
-        Radius of the disk in pixels, see `disk_kernel`.
+    n_on, n_off : array_like
+        Counts of the signal region and of the background region.
+    alpha : array_like
+        Ratio of the expected background in the two regions.
 
     Returns
     -------
-    ndarray, shape (ny, nx)
-        NaN where the disk holds no background.
+    ndarray
+        NaN where alpha is not positive or counts are negative.
     """
-    kernel = disk_kernel(radius)
-    # The transform leaves noise of 1e-16 of the sum: counts are whole numbers, and
-    # where no pixel of the disk has background there is none.
-    n = np.rint(correlate(counts.astype(float), kernel))
-    covered = correlate((bkg > 0).astype(float), kernel) > 0.5
-    mu = np.where(covered, correlate(bkg, kernel), 0.0)
-    return significance(n, mu)
+    n_on, n_off, alpha = (np.asarray(v, dtype=float) for v in (n_on, n_off, alpha))
+    total = n_on + n_off
+    known = (alpha > 0) & (n_on >= 0) & (n_off >= 0) & np.isfinite(alpha + total)
+    n_on, n_off, alpha = (np.where(known, v, np.nan) for v in (n_on, n_off, alpha))
+    excess = n_on - alpha * n_off
+    # Without any counts the excess is 0, whatever it is divided by
+    total = np.where(total > 0, total, 1)
+    # The ratios of the equation as 1 + x, which is exact also for millions of counts
+    on = xlog1py(n_on, excess / (alpha * total))
+    off = xlog1py(n_off, -excess / total)
+    return np.sign(excess) * np.sqrt(np.clip(2 * (on + off), 0, None))

@@ -59,6 +59,11 @@ class SimulatedRun:
     norm: float
 
     @property
+    def zenith(self):
+        """Zenith angle in deg, made up: it has no influence on the run."""
+        return 20.0 + 2.0 * ((self.obs_id - FIRST_OBS_ID) % 12)
+
+    @property
     def stop(self):
         """End of the run, the gap between the good time intervals included."""
         return self.start + ONTIME + GAP
@@ -323,6 +328,7 @@ def index_hdus(runs, file_names):
         observations[key] = [getattr(run, name) for run in runs] * u.deg
     for key in ("TSTART", "TSTOP", "ONTIME", "LIVETIME"):
         observations[key].unit = "s"
+    observations["ZEN_PNT"] = [run.zenith for run in runs] * u.deg
     classes = {
         "events": "events",
         "gti": "gti",

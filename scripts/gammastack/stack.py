@@ -1,71 +1,48 @@
-"""Stacking: normalise the background of each run, and add runs up."""
+"""Stacking: the background of each run, and the sums of all runs."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gammastack.errors import InputError
-from gammastack.geometry import ImageGeometry
+from gammastack.geometry import ImageGeometry, offset_coordinates
+from gammastack.norm import (
+    NO_NORM,
+    BkgNorm,
+    fit_bkg_gradient,
+    fit_bkg_norm,
+    norm_pulls,
+)
+from gammastack.ring import RingBackground
+
+# What is summed of the runs of a field: counts alone, with a background, and with a ring
+COUNTS = ("counts",)
+SUMS = ("counts", "bkg", "exposure", "livetime", "n_runs", "model")
+RING_SUMS = (*SUMS, "off", "acceptance", "acceptance_off", "n_without_off")
+IRF = {"method": "irf"}
+WHOLE_NUMBERS = ("counts", "n_runs", "n_without_off")
 
 
-@dataclass(frozen=True)
-class BkgNorm:
-    """Norm of a background model.
-
-    Attributes
-    ----------
-    scale, error : float
-        Counts / model, and its Poisson error; NaN without model.
-    n_counts : int
-        Counts outside the exclusions.
-    n_bkg : float
-        Model counts outside the exclusions.
-    """
-
-    scale: float
-    error: float
-    n_counts: int
-    n_bkg: float
-
-    @property
-    def usable(self):
-        """Whether the scale is finite and positive."""
-        return bool(np.isfinite(self.scale) and self.scale > 0)
-
-
-NO_NORM = BkgNorm(np.nan, np.nan, 0, np.nan)
-
-
-def fit_bkg_norm(counts, bkg, mask):
-    """Scale the background model of a run to its counts outside the exclusions.
-
-    Parameters
-    ----------
-    counts, bkg : ndarray, shape (ny, nx)
-        Zero in pixels that the run does not cover.
-    mask : ndarray of bool, shape (ny, nx)
-        True = use.
-
-    Returns
-    -------
-    BkgNorm
-    """
-    n_counts, n_bkg = int(np.sum(counts[mask])), float(np.sum(bkg[mask]))
-    if not n_bkg > 0:
-        return BkgNorm(np.nan, np.nan, n_counts, n_bkg)
-    return BkgNorm(n_counts / n_bkg, np.sqrt(n_counts) / n_bkg, n_counts, n_bkg)
+def kinds_of_sums(background):
+    """Which images are summed with these settings of the background; None: counts only."""
+    if background is None:
+        return COUNTS
+    return RING_SUMS if "ring" in background["method"] else SUMS
 
 
 @dataclass
 class Stack:
-    """Sums of images in float64, in the order in which they are added.
+    """Sums of images, in the order in which they are added.
 
     Attributes
     ----------
     geometry : gammastack.geometry.ImageGeometry
-    counts : ndarray of int32, shape (ny, nx)
-    bkg, exposure : ndarray or None, shape (ny, nx)
-        None if only counts are read back.
+    images : dict of str to ndarray, shape (ny, nx)
+        ``counts``; with a background ``bkg`` (normalised), ``exposure``, ``livetime`` (in
+        s on axis), ``n_runs`` and ``model`` (the background before any norm); with a ring
+        ``off``, ``acceptance`` (the background model with the norm of the run),
+        ``acceptance_off`` (its sum in the ring), and ``n_without_off``: runs that are left
+        out of a pixel for want of a ring.
     livetime, ontime : float
         In s.
     start, stop : str
@@ -74,9 +51,7 @@ class Stack:
     """
 
     geometry: ImageGeometry
-    counts: np.ndarray
-    bkg: np.ndarray | None = None
-    exposure: np.ndarray | None = None
+    images: dict
     livetime: float = 0.0
     ontime: float = 0.0
     start: str = ""
@@ -84,35 +59,36 @@ class Stack:
     n_obs: int = 0
 
     @classmethod
-    def empty(cls, geometry):
+    def empty(cls, geometry, kinds=SUMS):
         """A stack of nothing."""
-        shape = geometry.shape
-        counts = np.zeros(shape, dtype=np.int32)
-        return cls(geometry, counts, np.zeros(shape), np.zeros(shape))
+        images = {
+            kind: np.zeros(
+                geometry.shape, np.int32 if kind in WHOLE_NUMBERS else np.float64
+            )
+            for kind in kinds
+        }
+        return cls(geometry, images)
 
-    def add(self, images, bkg_scale=1.0):
-        """Add the images of a run, its background times `bkg_scale`, or another stack."""
-        place = self.geometry.placement(images.geometry)
-        self.counts[place] += images.counts
-        if images.bkg is not None:
-            self.bkg[place] += bkg_scale * images.bkg
-            self.exposure[place] += images.exposure
-        self.livetime += images.livetime
-        self.ontime += images.ontime
-        self.start = min(filter(None, (self.start, images.start)), default="")
-        self.stop = max(self.stop, images.stop)
-        self.n_obs += images.n_obs
+    def add(self, other, images=None):
+        """Add another stack, or `images` of a run that knows its geometry and times."""
+        place = self.geometry.placement(other.geometry)
+        images = other.images if images is None else images
+        for kind, image in self.images.items():
+            image[place] += images[kind]
+        self.livetime += other.livetime
+        self.ontime += other.ontime
+        self.start = min(filter(None, (self.start, other.start)), default="")
+        self.stop = max(self.stop, other.stop)
+        self.n_obs += other.n_obs
 
     def cutout(self, geometry):
         """The part on another geometry of the same pixel grid."""
         place = self.geometry.placement(geometry)
-        parts = {
-            key: getattr(self, key)[place] for key in ("counts", "bkg", "exposure")
-        }
-        return replace(self, geometry=geometry, **parts)
+        parts = {kind: image[place] for kind, image in self.images.items()}
+        return replace(self, geometry=geometry, images=parts)
 
 
-def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
+def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, background=IRF):
     """Stack runs, and say of each what became of it.
 
     Parameters
@@ -126,6 +102,10 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
         A run needs more selected events than this.
     bkg_norm : bool
         Scale the background of each run to its counts outside the exclusions.
+    background : dict, optional
+        ``method``: irf, with ``gradient`` to tilt the model across the field of view, or
+        ring or adaptive ring, with the arguments of
+        `gammastack.ring.RingBackground.create`. None: counts only.
 
     Returns
     -------
@@ -133,13 +113,29 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
     records : list of dict
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
-        n_events, ontime, livetime, start, stop.
+        n_events, ontime, livetime, start, stop; with a gradient its values; with a ring
+        n_pixels_without_off: pixels of the run that are left out for want of a ring.
     """
-    stack, records = Stack.empty(geometry), []
+    stack, records = Stack.empty(geometry, kinds_of_sums(background)), []
+    settings = dict(background or {"method": None})
+    method, gradient = settings.pop("method"), settings.pop("gradient", False)
+    ring = None
+    if method in ("ring", "adaptive ring"):
+        ring = RingBackground.create(geometry.in_pixels, **settings)
     for run in runs:
-        norm, status, reason = _judge(geometry, run, mask, ncounts_min, bkg_norm)
+        use = True if mask is None else mask[geometry.placement(run.geometry)]
+        use = np.broadcast_to(use, run.counts.shape)
+        norm, status, reason = _judge(run, use, ncounts_min, bkg_norm, gradient)
+        more = {}
+        if gradient:
+            more = _gradient_columns(norm)
         if status == "used":
-            stack.add(run, norm.scale)
+            images = _contribution(run, norm, use, ring)
+            stack.add(run, images)
+            if ring is not None:
+                more["n_pixels_without_off"] = int(images["n_without_off"].sum())
+        elif ring is not None:
+            more["n_pixels_without_off"] = 0
         records.append(
             {
                 "OBS_ID": run.obs_id,
@@ -149,6 +145,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
                 "bkg_scale_err": norm.error,
                 "n_counts": norm.n_counts,
                 "n_bkg": norm.n_bkg,
+                **more,
                 "n_events": run.n_events,
                 "ontime": run.ontime,
                 "livetime": run.livetime,
@@ -157,6 +154,54 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True):
             }
         )
     return stack, records
+
+
+def _gradient_columns(norm):
+    names = ("bkg_gradient_lon", "bkg_gradient_lat")
+    return {
+        **dict(zip(names, norm.gradient, strict=True)),
+        **{
+            f"{name}_err": error
+            for name, error in zip(names, norm.gradient_error, strict=True)
+        },
+    }
+
+
+def _contribution(run, norm, use, ring):
+    """What a run adds to the sums."""
+    images = {"counts": run.counts}
+    if run.bkg is None:
+        return images
+    bkg = norm.apply(run.bkg, *_field_of_view(run, norm))
+    images |= {
+        "bkg": bkg,
+        "exposure": run.exposure,
+        "livetime": run.livetime_image,
+        "n_runs": run.covered,
+        "model": run.bkg,
+    }
+    if ring is None:
+        return images
+    off, acceptance_off = ring.estimate(run.counts, bkg, use)
+    alpha = np.divide(
+        bkg, acceptance_off, out=np.zeros_like(bkg), where=acceptance_off > 0
+    )
+    images |= {
+        "acceptance": bkg,
+        "bkg": alpha * off,
+        "off": off,
+        "acceptance_off": acceptance_off,
+    }
+    # All images have the same pixels: those with a background
+    known = acceptance_off > 0
+    kept = {kind: np.where(known, image, 0) for kind, image in images.items()}
+    return {**kept, "n_without_off": run.covered & ~known}
+
+
+def _field_of_view(run, norm):
+    if norm.gradient == (0.0, 0.0):
+        return None, None
+    return offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
 
 
 def require_used(records):
@@ -171,17 +216,18 @@ def require_used(records):
     )
 
 
-def _judge(geometry, run, mask, ncounts_min, bkg_norm):
+def _judge(run, use, ncounts_min, bkg_norm, gradient):
     """Norm, status and reason of a run."""
     if run.n_pixels == 0:
         return NO_NORM, "dropped", "its field of view does not touch the image"
+    if not run.livetime > 0:
+        return NO_NORM, "failed", "its livetime is 0: no good time intervals"
     if run.n_events <= ncounts_min:
         reason = f"{run.n_events} selected events, ncounts_min is {ncounts_min}"
         return NO_NORM, "dropped", reason
     if run.bkg is None:
         return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), "used", ""
-    use = np.True_ if mask is None else mask[geometry.placement(run.geometry)]
-    norm = fit_bkg_norm(run.counts, run.bkg, np.broadcast_to(use, run.counts.shape))
+    norm = fit_bkg_norm(run.counts, run.bkg, use)
     if not bkg_norm:
         return replace(norm, scale=1.0, error=0.0), "used", ""
     if not norm.usable:
@@ -190,20 +236,76 @@ def _judge(geometry, run, mask, ncounts_min, bkg_norm):
             " expected outside the exclusions"
         )
         return norm, "failed", reason
+    if gradient:
+        position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
+        norm = fit_bkg_gradient(run.counts, run.bkg, use, *position)
+        if not norm.usable:
+            reason = (
+                f"the gradient of the background cannot be fitted to {norm.n_counts}"
+                " counts outside the exclusions; set background: gradient: false"
+            )
+            return norm, "failed", reason
     return norm, "used", ""
 
 
+def final_images(sums):
+    """The sums of a field in the form in which users see them.
+
+    Parameters
+    ----------
+    sums : dict of str to ndarray
+        Images of a `Stack` of all runs.
+
+    Returns
+    -------
+    dict of str to ndarray
+        With ``bkg_norm_relative``: normalised over un-normalised background, NaN where
+        there is none. With a ring, ``bkg`` is NaN where no run has one, and
+        ``acceptance_off`` is such that ``bkg = acceptance / acceptance_off * off``.
+    """
+    images = dict(sums)
+    if "model" not in sums:
+        return images
+    if "off" in sums:
+        known = sums["acceptance_off"] > 0
+        # The alphas of the runs, weighted with their OFF counts; without any OFF counts
+        # the acceptances added up
+        weighted = known & (sums["bkg"] > 0)
+        images["acceptance_off"] = np.divide(
+            sums["acceptance"] * sums["off"],
+            sums["bkg"],
+            out=sums["acceptance_off"].copy(),
+            where=weighted,
+        )
+        images["bkg"] = np.where(known, sums["bkg"], np.nan)
+    images["bkg_norm_relative"] = np.divide(
+        images["bkg"],
+        sums["model"],
+        out=np.full(sums["bkg"].shape, np.nan),
+        where=sums["model"] > 0,
+    )
+    return images
+
+
 def bkg_norm_table(runs):
-    """Norms of the used runs.
+    """Norms of the used runs, and which of them are far from the others.
 
     Parameters
     ----------
     runs : pandas.DataFrame
-        Of the records of `stack_runs`.
+        Of the records of `stack_runs`; a column ZENITH is taken along.
 
     Returns
     -------
     pandas.DataFrame
+        With `gammastack.norm.norm_pulls` of each run.
     """
-    columns = ["OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"]
-    return runs.loc[runs["status"] == "used", columns].reset_index(drop=True)
+    columns = [
+        *("OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"),
+        *(name for name in runs if name == "ZENITH" or name.startswith("bkg_grad")),
+    ]
+    table = runs.loc[runs["status"] == "used", columns].reset_index(drop=True)
+    pull, outlier = norm_pulls(
+        table["bkg_scale"].to_numpy(), table["bkg_scale_err"].to_numpy()
+    )
+    return table.assign(pull=pull, outlier=outlier)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gammastack.exclusion import exclusion_mask, is_file
+from gammastack.exclusion import exclusion_mask, file_of, with_file
 from gammastack.geometry import ImageGeometry
 from gammastack.products import Provenance, image_hdu, write_hdus
 
@@ -14,7 +14,8 @@ def run(inputs, outputs, params, origin):
     mask, notes = exclusion_mask(geometry, params["exclusion_mask"])
     # The folder of a file would make identical masks differ
     exclusions = [
-        Path(item).name if is_file(item) else item for item in params["exclusion_mask"]
+        with_file(item, Path(file_of(item)).name) if file_of(item) else item
+        for item in params["exclusion_mask"]
     ]
     config = {"image": params["image"], "exclusion_mask": exclusions}
     cards = (("NOTE", "; ".join(notes)),) if notes else ()

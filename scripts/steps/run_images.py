@@ -1,6 +1,6 @@
 """Make the images of one run in all energy bands of its field."""
 
-from gammastack.cutouts import run_cards, write_cutouts
+from gammastack.cutouts import run_cards, write_run_images
 from gammastack.datastore import HDULocation
 from gammastack.dl3 import oddities, read_observation
 from gammastack.geometry import ImageGeometry
@@ -13,6 +13,8 @@ def run(inputs, outputs, params, origin):
         kind: HDULocation(inputs["dl3"][number], *name_and_class)
         for kind, (number, *name_and_class) in params["hdus"].items()
     }
+    if "acceptance" in inputs:
+        hdus["bkg"] = HDULocation(inputs["acceptance"], "BKG", params["acceptance"])
     bands = dict(params["energy_bands"])
     observation = read_observation(params["obs_id"], hdus)
     spectrum = {
@@ -26,13 +28,10 @@ def run(inputs, outputs, params, origin):
         params["offset_band"],
         **spectrum,
     )
-    pointing = observation.pointing
     number, *_ = params["hdus"]["events"]
-    cards = [
-        ("RA_PNT", pointing.ra, "[deg] ICRS"),
-        ("DEC_PNT", pointing.dec, "[deg] ICRS"),
-        ("FILENAME", params["files"][number][0], "file of the events"),
-    ]
+    cards = [("FILENAME", params["files"][number][0], "file of the events")]
+    if "ZENITH" in params["index"]:
+        cards.append(("ZENITH", params["index"]["ZENITH"], "[deg] of the pointing"))
     if notes := oddities(observation, params["index"]):
         cards.append(("NOTE", "; ".join(notes)))
     config = {
@@ -46,7 +45,7 @@ def run(inputs, outputs, params, origin):
         )
         for image, band in zip(images, bands.values(), strict=True)
     ]
-    write_cutouts(
+    write_run_images(
         outputs,
         dict(
             zip(

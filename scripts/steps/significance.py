@@ -1,23 +1,19 @@
-"""Write the significance image for one correlation radius."""
-
-from dataclasses import replace
+"""Write the significance image for one correlation radius; with a ring also alpha."""
 
 import numpy as np
 
-from gammastack.products import image_hdu, read_data, read_product, write_hdus
-from gammastack.significance import significance_image
+from gammastack.correlation import counts_in_disk
+from gammastack.maps import read_band, with_radius
+from gammastack.products import image_hdu, write_hdus
 
 
 def run(inputs, outputs, params, origin):
-    counts, geometry, provenance = read_product(inputs["counts"], origin)
-    bkg, _ = read_data(inputs["bkg"])
-    pixels, angle = params["radius"]
-    radius = pixels if angle is None else geometry.in_pixels(angle)
-    image = significance_image(counts, bkg, radius)
+    images, geometry, provenance = read_band(inputs, origin)
+    measured = counts_in_disk(images, geometry.pixels(*params["radius"]))
+    image = measured.significance()
     cards = [
-        ("RADIUS", *((pixels, "[pix]") if angle is None else (angle, "[deg]"))),
-        ("SUMCOUNT", int(counts.sum()), "sum of the counts image"),
-        ("SUMBKG", float(bkg.sum()), "sum of the bkg image"),
+        ("SUMCOUNT", int(images["counts"].sum()), "sum of the counts image"),
+        ("SUMBKG", float(np.nansum(images["bkg"])), "sum of the bkg image"),
     ]
     if np.any(np.isfinite(image)):
         y, x = np.unravel_index(np.nanargmax(image), image.shape)
@@ -27,8 +23,10 @@ def run(inputs, outputs, params, origin):
             ("PEAK_RA", ra, "[deg] its ICRS position"),
             ("PEAK_DEC", dec, "[deg] its ICRS position"),
         ]
-    size = f"{pixels:g} pix" if angle is None else f"{angle:g} deg"
-    config = {**provenance.config, "radius": size}
-    provenance = replace(provenance, config=config, cards=tuple(cards))
-    hdu = image_hdu(image, geometry, "", provenance)
-    write_hdus(outputs["significance"], [hdu, *provenance.tables()])
+    provenance = with_radius(provenance, params["radius"], cards)
+    results = {"significance": image}
+    if "alpha" in outputs:
+        results["alpha"] = measured.alpha
+    for name, data in results.items():
+        hdu = image_hdu(data, geometry, "", provenance)
+        write_hdus(outputs[name], [hdu, *provenance.tables()])

@@ -1,7 +1,7 @@
 """Add up the groups of runs of a field in one energy band."""
 
+import numpy as np
 import pandas as pd
-from astropy.table import Table
 
 from gammastack.cutouts import read_group
 from gammastack.geometry import ImageGeometry
@@ -12,20 +12,19 @@ from gammastack.products import (
     read_config,
     read_runs_and_origin,
     runs_hdu,
-    table_hdu,
     write_hdus,
 )
-from gammastack.stack import Stack, bkg_norm_table, require_used
+from gammastack.stack import Stack, final_images, kinds_of_sums, require_used
 
 
 def run(inputs, outputs, params, origin):
     geometry = ImageGeometry.create(**params["image"])
-    stack = Stack.empty(geometry)
-    for paths in zip(*inputs.values(), strict=True):
-        files = dict(zip(inputs, paths, strict=True))
-        group, header = read_group(files, params["band"])
+    kinds = kinds_of_sums(params["background"])
+    stack = Stack.empty(geometry, kinds)
+    for path in inputs["groups"]:
+        group, header = read_group(path, params["band"], kinds)
         stack.add(group)
-    tables, origins = zip(*map(read_runs_and_origin, inputs["counts"]), strict=True)
+    tables, origins = zip(*map(read_runs_and_origin, inputs["groups"]), strict=True)
     runs = pd.concat(tables)
     runs = runs[runs["band"] == params["band"]].drop(columns="band")
     runs = runs.sort_values("OBS_ID", ignore_index=True)
@@ -34,19 +33,35 @@ def run(inputs, outputs, params, origin):
         stack,
         read_config(header),
         params["energy_band"],
-        cards=(("SUMCOUNT", int(stack.counts.sum()), "sum of the counts image"),),
+        cards=(
+            ("SUMCOUNT", int(stack.images["counts"].sum()), "sum of the counts image"),
+        ),
         origin=origin.after(origins),
         runs=runs_hdu(runs),
     )
     tables = provenance.tables()
     units = image_units(params["for_integral_flux"])
-    for kind in inputs:
-        image = image_hdu(getattr(stack, kind), geometry, units[kind], provenance)
+    images = final_images(stack.images)
+    for kind in images.keys() & outputs.keys():
+        image = image_hdu(images[kind], geometry, units.get(kind, ""), provenance)
         write_hdus(outputs[kind], [image, *tables])
     runs.to_csv(outputs["runs"], index=False)
-    if "norms_csv" in outputs:
-        norms = bkg_norm_table(runs)
-        norms.to_csv(outputs["norms_csv"], index=False)
-        columns = Table.from_pandas(norms, units={"livetime": "s"})
-        norms = table_hdu(columns, "BKG_NORM", provenance)
-        write_hdus(outputs["norms_fits"], [norms, *tables])
+    return warnings(params["band"], stack.images)
+
+
+def warnings(band, sums):
+    """What is odd about the sums of a field."""
+    if "exposure" in sums:
+        blind = int(np.sum((sums["exposure"] == 0) & (sums["counts"] > 0)))
+        if blind:
+            yield f"{band}: {blind} pixels with counts have no exposure: flux NaN"
+    if "n_without_off" in sums:
+        left_out = int(sums["n_without_off"].sum())
+        empty = int(np.sum((sums["n_without_off"] > 0) & (sums["n_runs"] == 0)))
+        if left_out:
+            yield (
+                f"{band}: the ring of {left_out} pixels of single runs is excluded"
+                f" altogether, or too small: they are left out. {empty} pixels of the"
+                " image have no background in any run and are NaN. Larger rings, or the"
+                " method 'adaptive ring', leave less out."
+            )

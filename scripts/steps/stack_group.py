@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gammastack.cutouts import read_run_images, write_cutouts
+from gammastack.cutouts import read_run_images, write_group
 from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units
 from gammastack.products import (
@@ -13,8 +13,14 @@ from gammastack.products import (
 )
 from gammastack.stack import stack_runs
 
-# Header keys of a run's images that go into the run table
-ORIGIN = ("RA_PNT", "DEC_PNT", "FILENAME", "NOTE")
+# Header keys of a run's images that go into the run table, and what stands for none
+ORIGIN = {
+    "RA_PNT": "",
+    "DEC_PNT": "",
+    "ZENITH": float("nan"),
+    "FILENAME": "",
+    "NOTE": "",
+}
 # Parameters that stand in the header
 SETTINGS = (
     "image",
@@ -23,6 +29,7 @@ SETTINGS = (
     "for_integral_flux",
     "ncounts_min",
     "bkg_norm",
+    "background",
 )
 
 
@@ -35,13 +42,9 @@ def run(inputs, outputs, params, origin):
         mask = mask > 0
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
         earlier.append(origin_of_mask)
-    files = [
-        dict(zip(outputs, paths, strict=True))
-        for paths in zip(*(inputs[kind] for kind in outputs), strict=True)
-    ]
     stacks = {}
     for name in params["energy_bands"]:
-        *stacks[name], of_runs = _stack(files, name, geometry, mask, params)
+        *stacks[name], of_runs = _stack(run_files(inputs), name, geometry, mask, params)
     origin = origin.after([*earlier, *of_runs])
     runs = pd.concat([runs for _, runs in stacks.values()])
     provenances = {
@@ -54,12 +57,21 @@ def run(inputs, outputs, params, origin):
         )
         for name, (stack, _) in stacks.items()
     }
-    write_cutouts(
-        outputs,
+    write_group(
+        outputs["sums"],
         {name: (stacks[name][0], provenances[name]) for name in stacks},
         image_units(params["for_integral_flux"]),
         next(iter(provenances.values())).tables(),
     )
+
+
+def run_files(inputs):
+    """Images of each run by kind."""
+    kinds = [kind for kind in ("counts", "bkg", "exposure") if kind in inputs]
+    return [
+        dict(zip(kinds, paths, strict=True))
+        for paths in zip(*(inputs[kind] for kind in kinds), strict=True)
+    ]
 
 
 def _stack(files, band, geometry, mask, params):
@@ -69,7 +81,8 @@ def _stack(files, band, geometry, mask, params):
     def runs():
         for paths in files:
             images, header, origin = read_run_images(paths, band)
-            rows.append({key: header.get(key, "") for key in ("OBS_ID", *ORIGIN)})
+            of_run = {key: header.get(key, none) for key, none in ORIGIN.items()}
+            rows.append({"OBS_ID": images.obs_id, **of_run})
             origins.append(origin)
             cutouts.append(images.geometry)
             yield images
@@ -80,6 +93,7 @@ def _stack(files, band, geometry, mask, params):
         mask,
         ncounts_min=params["ncounts_min"],
         bkg_norm=params["bkg_norm"],
+        background=params["background"],
     )
     table = pd.DataFrame(records).merge(pd.DataFrame(rows), validate="1:1")
     table.insert(1, "band", band)

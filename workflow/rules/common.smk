@@ -17,10 +17,10 @@ from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.provenance.contents import Contents
 from gammastack.datastore import DataStore, hdu_types
-from gammastack.exclusion import is_file
+from gammastack.exclusion import file_of
 from gammastack.groups import stable_groups
 from gammastack.provenance.origin import code_hash
-from gammastack.selection import select_observations
+from gammastack.selection import bins_of_zenith, select_observations
 from gammastack.provenance.software import software
 from gammastack.summary import format_summary
 from pool import Pool, WorkerKilled, run_here
@@ -49,6 +49,7 @@ wildcard_constraints:
     ),
     obs_id=r"\d+",
     group="all|[0-3]+",
+    zenith=r"[\d.]+-[\d.]+",
     radius=one_of(
         suffix for field in settings.fields.values() for suffix in field.radii
     ),
@@ -68,6 +69,7 @@ if workflow.exec_mode == ExecMode.DEFAULT:
     atexit.register(contents.save)
 
 refusals = []
+warnings = []
 
 
 def step(name, input, output, params, record):
@@ -77,7 +79,7 @@ def step(name, input, output, params, record):
     del params["software"], params["known"]
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
-        return call(name, inputs, outputs, params, made_of, str(record), sys.argv)
+        said = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
     except Exception as error:
         text = str(error)
         if not isinstance(error, (InputError, WorkerKilled)):
@@ -85,6 +87,7 @@ def step(name, input, output, params, record):
         refusals.append(text)
         write_failure(str(record), name, text)
         raise
+    warnings.extend(f"{output[0]}: {text}" for text in said)
 
 
 def leave_at_once():

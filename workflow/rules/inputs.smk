@@ -17,6 +17,17 @@ PROJECT = [
 ]
 PROJECT_SUFFIXES = (".py", ".smk", ".yaml")
 
+# What is made in a band beside counts: per pixel, with a ring, and per correlation radius
+IMAGES = (
+    *("bkg", "exposure", "livetime", "n_runs", "bkg_norm_relative"),
+    *("excess", "flux"),
+)
+RING_IMAGES = ("off", "acceptance", "acceptance_off")
+CORRELATED = (
+    *("significance", "excess_corr", "flux_corr", "flux_corr_errn", "flux_corr_errp"),
+    *("flux_corr_ul", "flux_corr_sensitivity"),
+)
+
 
 def field_of(wildcards):
     return settings.fields[wildcards.field]
@@ -33,13 +44,23 @@ def names_of_fields(condition):
 
 
 with_background = names_of_fields(lambda field: field.make_background_image)
+with_acceptance = names_of_fields(lambda field: field.acceptance is not None)
+without_acceptance = names_of_fields(
+    lambda field: field.make_background_image and field.acceptance is None
+)
 counts_only = names_of_fields(lambda field: not field.make_background_image)
-norms_saved = names_of_fields(
-    lambda field: field.make_background_image and field.save_bkg_scale
+with_ring = names_of_fields(lambda field: field.has_ring)
+without_ring = names_of_fields(
+    lambda field: field.make_background_image and not field.has_ring
 )
-norms_not_saved = names_of_fields(
-    lambda field: field.make_background_image and not field.save_bkg_scale
-)
+sources_known = names_of_fields(lambda field: field.source_search is None)
+sources_searched = names_of_fields(lambda field: field.source_search is not None)
+
+# Of a band with a ring background
+on_off_images = {
+    kind: f"<results>/{{field}}/{{band}}/{kind}.fits"
+    for kind in ("counts", "bkg", "acceptance", "off", "acceptance_off")
+}
 
 
 @cache
@@ -66,8 +87,10 @@ def check_observations():
     """
     for name, field in settings.fields.items():
         store = datastore(field.datastore)
-        types = hdu_types(field.make_background_image)
+        types = hdu_types(field.responses)
         refuse_clearly(store.require, selected_runs(name), types)
+        if field.acceptance is not None:
+            zenith_bins(name)
 
 
 def refuse_clearly(function, *arguments):
@@ -84,16 +107,23 @@ def field_products(name):
     yield f"{settings.results}/{name}/runs.csv"
     if field.make_background_image:
         yield f"{settings.results}/{name}/exclusion_mask.fits"
+    if field.acceptance is not None:
+        for zenith in sorted(set(zenith_bins(name).values())):
+            yield f"{settings.results}/{name}/acceptance/zenith_{zenith}.fits"
+            yield f"{settings.results}/{name}/acceptance/zenith_{zenith}.png"
     for band in field.energy_bands:
         folder = f"{settings.results}/{name}/{band}"
         yield f"{folder}/counts.fits"
         yield f"{folder}/runs.csv"
         if not field.make_background_image:
             continue
-        for kind in ("bkg", "exposure", "excess"):
+        for kind in IMAGES + RING_IMAGES * field.has_ring:
             yield f"{folder}/{kind}.fits"
-        for suffix in field.radii:
-            yield f"{folder}/significance{suffix}.fits"
+        for kind in CORRELATED + ("alpha",) * field.has_ring:
+            for suffix in field.radii:
+                yield f"{folder}/{kind}{suffix}.fits"
+        yield f"{folder}/off_statistics.csv"
+        yield f"{folder}/off_histogram.csv"
         if field.save_bkg_scale:
             yield f"{folder}/table_bkg_norm.csv"
             yield f"{folder}/table_bkg_norm.fits"
@@ -128,7 +158,7 @@ def dl3_hdus(wildcards):
     """Locations of the HDUs of a run that its images are made of."""
     field = field_of(wildcards)
     obs_id = int(wildcards.obs_id)
-    types = hdu_types(field.make_background_image)
+    types = hdu_types(field.responses)
     return refuse_clearly(datastore(field.datastore).hdus, obs_id, types)
 
 
@@ -176,6 +206,45 @@ def index_row(wildcards):
 
 
 @cache
+def zenith_bins(name):
+    """For each run of the field the zenith bin of its acceptance, such as ``30-45``."""
+    field = settings.fields[name]
+    store = datastore(field.datastore)
+    zenith = {obs_id: store.zenith(obs_id) for obs_id in selected_runs(name)}
+    return refuse_clearly(bins_of_zenith, zenith, field.acceptance["zenith_bins"])
+
+
+def zenith_bin(wildcards):
+    return zenith_bins(wildcards.field)[int(wildcards.obs_id)]
+
+
+def runs_of_zenith_bin(wildcards):
+    """OBS_IDs of the runs that share an acceptance."""
+    bins = zenith_bins(wildcards.field).items()
+    return [obs_id for obs_id, name in bins if name == wildcards.zenith]
+
+
+def histogram_files(wildcards):
+    """Histograms of the runs that share an acceptance."""
+    folder = f"{settings.results}/{wildcards.field}/acceptance"
+    return [f"{folder}/{obs_id}.fits" for obs_id in runs_of_zenith_bin(wildcards)]
+
+
+def acceptance_class(wildcards):
+    """GADF class of the acceptance of a run, or None."""
+    acceptance = field_of(wildcards).acceptance
+    if acceptance is None:
+        return None
+    return "bkg_2d" if acceptance["shape"] == "radial" else "bkg_3d"
+
+
+def acceptance_file(wildcards):
+    """The acceptance of a run."""
+    folder = f"{settings.results}/{wildcards.field}/acceptance"
+    return f"{folder}/zenith_{zenith_bin(wildcards)}.fits"
+
+
+@cache
 def groups(name):
     """The runs of the field in stable groups."""
     runs = datastore(settings.fields[name].datastore).observations.loc[
@@ -190,32 +259,31 @@ def group_runs(wildcards):
 
 
 def run_files(kind):
-    """The images of one kind of all runs of a group."""
+    """The images of one kind of all runs of a group, or else of the field."""
 
     def files(wildcards):
+        field = wildcards.field
+        whole = not hasattr(wildcards, "group")
+        obs_ids = selected_runs(field) if whole else group_runs(wildcards)
         return [
-            f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
-            for obs_id in group_runs(wildcards)
+            f"{settings.results}/{field}/runs/{obs_id}/{kind}.fits"
+            for obs_id in obs_ids
         ]
 
     return files
 
 
-def group_files(kind):
-    """The images of one kind of all groups of the field."""
-
-    def files(wildcards):
-        return [
-            f"{settings.results}/{wildcards.field}/groups/{group}/{kind}.fits"
-            for group in groups(wildcards.field)
-        ]
-
-    return files
+def group_files(wildcards):
+    """The sums of all groups of the field."""
+    return [
+        f"{settings.results}/{wildcards.field}/groups/{group}.fits"
+        for group in groups(wildcards.field)
+    ]
 
 
 def exclusion_files(wildcards):
-    """Region and mask files among the exclusions."""
-    return [item for item in field_of(wildcards).exclusion_mask if is_file(item)]
+    """Regions, masks and catalogues among the exclusions."""
+    return [*filter(None, map(file_of, field_of(wildcards).exclusion_mask))]
 
 
 def project_files(wildcards):

@@ -1,4 +1,4 @@
-# Images of single runs: the only rules that read DL3 files.
+# Images of single runs: with acceptance.smk the only rules that read DL3 files.
 #
 # With --cache other fields and users find them: Snakemake looks them up by parameters and
 # contents of inputs. The record is an output here, to come along. No <results> in the
@@ -17,7 +17,7 @@ rule run_images:
             record="record.json",
         ),
     wildcard_constraints:
-        field=with_background,
+        field=without_acceptance,
     cache: "omit-software"
     params:
         software=software_of("run_images"),
@@ -32,8 +32,17 @@ rule run_images:
         offset_band=of_field("offset_band"),
         spectral_index=of_field("spectral_index"),
         for_integral_flux=of_field("for_integral_flux"),
+        acceptance=acceptance_class,
     run:
         step("run_images", input, output, params, output.record)
+
+
+use rule run_images as run_images_acceptance with:
+    input:
+        dl3=by_content(dl3_files),
+        acceptance=acceptance_file,
+    wildcard_constraints:
+        field=with_acceptance,
 
 
 use rule run_images as run_counts with:

@@ -1,13 +1,13 @@
 # From the images of the runs to those of groups of runs, and of the field.
 
 
-rule exclusion_mask:
+rule known_sources:
     input:
         exclusion=by_content(exclusion_files),
     output:
-        mask="<results>/{field}/exclusion_mask.fits",
+        mask="<results>/{field}/known_sources.fits",
     log:
-        "<results>/{field}/provenance/exclusion_mask.json",
+        "<results>/{field}/provenance/known_sources.json",
     params:
         software=software_of("exclusion_mask"),
         known=refuse_unknown,
@@ -18,6 +18,41 @@ rule exclusion_mask:
         step("exclusion_mask", input, output, params, log)
 
 
+use rule known_sources as exclusion_mask with:
+    output:
+        mask="<results>/{field}/exclusion_mask.fits",
+    log:
+        "<results>/{field}/provenance/exclusion_mask.json",
+    wildcard_constraints:
+        field=sources_known,
+
+
+rule iterate_exclusion:
+    input:
+        counts=run_files("counts"),
+        bkg=run_files("bkg"),
+        exposure=run_files("exposure"),
+        mask="<results>/{field}/known_sources.fits",
+    output:
+        mask="<results>/{field}/exclusion_mask.fits",
+    log:
+        "<results>/{field}/provenance/exclusion_mask.json",
+    wildcard_constraints:
+        field=sources_searched,
+    params:
+        software=software_of("iterate_exclusion"),
+        known=refuse_unknown,
+        image=of_field("image"),
+        energy_bands=of_field("energy_bands"),
+        ncounts_min=of_field("ncounts_min"),
+        bkg_norm=of_field("bkg_norm"),
+        background=of_field("background"),
+        radius=lambda wildcards: field_of(wildcards).radii[""],
+        search=of_field("source_search"),
+    run:
+        step("iterate_exclusion", input, output, params, log)
+
+
 rule stack_group:
     input:
         counts=run_files("counts"),
@@ -25,9 +60,7 @@ rule stack_group:
         exposure=run_files("exposure"),
         mask="<results>/{field}/exclusion_mask.fits",
     output:
-        counts="<results>/{field}/groups/{group}/counts.fits",
-        bkg="<results>/{field}/groups/{group}/bkg.fits",
-        exposure="<results>/{field}/groups/{group}/exposure.fits",
+        sums="<results>/{field}/groups/{group}.fits",
     log:
         "<results>/{field}/provenance/stack_group-{group}.json",
     wildcard_constraints:
@@ -43,6 +76,7 @@ rule stack_group:
         for_integral_flux=of_field("for_integral_flux"),
         ncounts_min=of_field("ncounts_min"),
         bkg_norm=of_field("bkg_norm"),
+        background=of_field("background"),
     run:
         step("stack_group", input, output, params, log)
 
@@ -50,28 +84,25 @@ rule stack_group:
 use rule stack_group as stack_group_counts with:
     input:
         counts=run_files("counts"),
-    output:
-        counts="<results>/{field}/groups/{group}/counts.fits",
     wildcard_constraints:
         field=counts_only,
 
 
 rule stack:
     input:
-        counts=group_files("counts"),
-        bkg=group_files("bkg"),
-        exposure=group_files("exposure"),
+        groups=group_files,
     output:
         counts="<results>/{field}/{band}/counts.fits",
         bkg="<results>/{field}/{band}/bkg.fits",
         exposure="<results>/{field}/{band}/exposure.fits",
+        livetime="<results>/{field}/{band}/livetime.fits",
+        n_runs="<results>/{field}/{band}/n_runs.fits",
+        bkg_norm_relative="<results>/{field}/{band}/bkg_norm_relative.fits",
         runs="<results>/{field}/{band}/runs.csv",
-        norms_csv="<results>/{field}/{band}/table_bkg_norm.csv",
-        norms_fits="<results>/{field}/{band}/table_bkg_norm.fits",
     log:
         "<results>/{field}/provenance/stack-{band}.json",
     wildcard_constraints:
-        field=norms_saved,
+        field=without_ring,
     params:
         software=software_of("stack"),
         known=refuse_unknown,
@@ -80,28 +111,49 @@ rule stack:
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
         image=of_field("image"),
         for_integral_flux=of_field("for_integral_flux"),
+        background=of_field("background"),
     run:
         step("stack", input, output, params, log)
 
 
-use rule stack as stack_without_norms with:
+use rule stack as stack_ring with:
     output:
         counts="<results>/{field}/{band}/counts.fits",
         bkg="<results>/{field}/{band}/bkg.fits",
         exposure="<results>/{field}/{band}/exposure.fits",
+        livetime="<results>/{field}/{band}/livetime.fits",
+        n_runs="<results>/{field}/{band}/n_runs.fits",
+        bkg_norm_relative="<results>/{field}/{band}/bkg_norm_relative.fits",
+        off="<results>/{field}/{band}/off.fits",
+        acceptance="<results>/{field}/{band}/acceptance.fits",
+        acceptance_off="<results>/{field}/{band}/acceptance_off.fits",
         runs="<results>/{field}/{band}/runs.csv",
     wildcard_constraints:
-        field=norms_not_saved,
+        field=with_ring,
 
 
 use rule stack as stack_counts with:
-    input:
-        counts=group_files("counts"),
     output:
         counts="<results>/{field}/{band}/counts.fits",
         runs="<results>/{field}/{band}/runs.csv",
     wildcard_constraints:
         field=counts_only,
+
+
+rule bkg_norm_table:
+    input:
+        counts="<results>/{field}/{band}/counts.fits",
+    output:
+        norms_csv="<results>/{field}/{band}/table_bkg_norm.csv",
+        norms_fits="<results>/{field}/{band}/table_bkg_norm.fits",
+    log:
+        "<results>/{field}/provenance/bkg_norm_table-{band}.json",
+    params:
+        software=software_of("bkg_norm_table"),
+        known=refuse_unknown,
+        band="{band}",
+    run:
+        step("bkg_norm_table", input, output, params, log)
 
 
 rule run_table:

@@ -27,6 +27,8 @@ onstart:
 
 
 onsuccess:
+    for message in sorted(set(warnings)):
+        print(f"WARNING: {message}")
     summary = Path(settings.results) / "summary.csv"
     if summary.is_file() and "summary" in {
         job.rule.name for job in workflow.dag.jobs

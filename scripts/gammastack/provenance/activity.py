@@ -56,6 +56,11 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
         JSON file; what there is to say of the machine goes to a file of its own.
     arguments : list of str
         Command line of the invocation.
+
+    Returns
+    -------
+    list of str
+        What the function returned: warnings for the user.
     """
     field = field_folder(record)
     read = entities(inputs, field)
@@ -63,7 +68,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     origin = Origin.of(name, software, read, params.get("obs_id", 0))
     _reset_peak_memory()
     start = datetime.now(UTC)
-    run(inputs, outputs, params, origin)
+    warnings = list(run(inputs, outputs, params, origin) or [])
     stop = datetime.now(UTC)
     _write(
         record,
@@ -72,6 +77,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
             "activity_uuid": str(uuid.uuid4()),
             "status": "completed",
             "exit_code": 0,
+            "warnings": warnings,
             "start": {"time_utc": _isot(start)},
             "stop": {"time_utc": _isot(stop)},
             "duration_min": (stop - start).total_seconds() / 60,
@@ -86,6 +92,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
             "output": entities(outputs, field),
         },
     )
+    return warnings
 
 
 def _require_as_recorded(files, field):

@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from gammastack.exclusion import is_file
+from gammastack.exclusion import file_of, with_file
 from gammastack.provenance.bundle import MANIFEST
 from gammastack.provenance.origin import sha256_of
 
@@ -86,15 +86,13 @@ def pinned_config(config, field, obs_ids):
     files = {}
 
     def archived(number, item):
-        if not isinstance(item, str):
+        if not file_of(item):
             return item
-        path = expanduser(expandvars(item))
-        if not is_file(path):
-            return item
+        path = expanduser(expandvars(file_of(item)))
         # Two folders can have files of one name
         name = f"{INPUTS}/{number}/{Path(path).name}"
         files[name] = path
-        return f"../{name}"
+        return with_file(item, f"../{name}")
 
     exclusions = own.get("exclusion_mask", config.get("exclusion_mask", []))
     if exclusions:
