@@ -328,6 +328,15 @@ def test_other_files_are_taken_at_their_word(tmp_path, key):
     assert bkg.alignment == "RADEC"
 
 
+def test_another_background_beside_events_of_the_hess_release(tmp_path):
+    """As one that is made from them: it is what its header says."""
+    run = hess_like(HESS)
+    run["bkg"].header["HDUVERS"] = "0.3"
+    bkg = read(tmp_path, run).bkg
+    assert_allclose(bkg.rate, SQUARE * 1e6)
+    assert bkg.alignment == "RADEC"
+
+
 @pytest.mark.parametrize(
     ("keys", "steepest"), [({}, "north"), (HESS, "east")], ids=["gadf", "hess"]
 )

@@ -394,7 +394,12 @@ def _background(table, events_header):
         rate = table.array(name, unit, ("ENERG", "THETA"))
         return Background2D(energy, offset, rate, where=table.where)
     axes, alignment = ("ENERG", "DETX", "DETY"), table.header.get("FOVALIGN", "RADEC")
-    if all(str(events_header.get(key)).strip() == HESS_DR1[key] for key in HESS_DR1):
+    written_by_hess = all(
+        str(events_header.get(key)).strip() == value for key, value in HESS_DR1.items()
+    )
+    # A model that was made from these events is of a later version
+    version = HESS_DR1["HDUVERS"]
+    if written_by_hess and table.header.get("HDUVERS", version) == version:
         axes, alignment = ("ENERG", "DETY", "DETX"), "REVERSE_LON_RADEC"
     return Background3D(
         energy,

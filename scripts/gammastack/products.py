@@ -171,7 +171,7 @@ def write_hdus(path, hdus):
 
 
 @contextmanager
-def _opened(path):
+def opened(path):
     """HDUs of a result; `InputError` if anything goes wrong with them."""
     try:
         with open(path, "rb") as file, fits.open(file, memmap=False) as hdus:
@@ -186,7 +186,12 @@ def _opened(path):
 def _data(hdu):
     # Without pixels, which FITS gives no type
     data = np.zeros((0, 0), np.int32) if hdu.data is None else hdu.data
-    return data.astype(data.dtype.newbyteorder("="))
+    return native(data)
+
+
+def native(array):
+    """An array of a FITS file in the byte order of the machine."""
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def read_data(path, name=0):
@@ -197,13 +202,13 @@ def read_data(path, name=0):
     gammastack.errors.InputError
         If the file cannot be read.
     """
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         return _data(hdus[name]), hdus[name].header
 
 
 def read_images(path, names):
     """Data of several image HDUs, and the header of the first one."""
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         return [_data(hdus[name]) for name in names], hdus[names[0]].header
 
 
@@ -220,7 +225,7 @@ def read_config(header):
 
 def read_product(path, origin):
     """Data, geometry, and provenance of what is made from it by a step of `origin`."""
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         data, header = _data(hdus[0]), hdus[0].header
         origin = origin.after([Origin.from_hdu(hdus["INPUTS"])])
         runs = hdus["RUNS"].copy()
@@ -230,14 +235,14 @@ def read_product(path, origin):
 
 def read_data_and_origin(path, name=0):
     """Data (native byte order) and header of an image HDU, and the origin of its file."""
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         origin = Origin.from_hdu(hdus["INPUTS"])
         return _data(hdus[name]), hdus[name].header, origin
 
 
 def read_runs_and_origin(path):
     """Table of the runs in a product, as a `pandas.DataFrame`, and its origin."""
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         table = Table(hdus["RUNS"].data)
         origin = Origin.from_hdu(hdus["INPUTS"])
     table.convert_bytestring_to_unicode()

@@ -97,6 +97,8 @@ class RingBackground:
         needed = 0.0
         if self.disk is not None:
             needed = correlate(acceptance, self.disk) / self.threshold_alpha
+            # Equal, whatever the rounding
+            needed *= 1 - 1e-9
         for kernel in self.kernels:
             # The transform leaves noise of 1e-16 of the sum where there is nothing
             covered = correlate(usable, kernel) > 0.5
