@@ -513,3 +513,107 @@ def test_configurations_of_the_repository(name, monkeypatch):
     assert bool(config.simulation) == (name == "config.yaml")
     for field in config.fields.values():
         assert field.exclusion_mask or field.name == "1es0414-off"
+
+
+@pytest.mark.parametrize(
+    ("given", "background", "acceptance"),
+    [
+        ("irf", {"method": "irf", "gradient": False}, None),
+        (
+            {"method": "irf", "gradient": True},
+            {"method": "irf", "gradient": True},
+            None,
+        ),
+        ("ring", {"method": "ring", "r_in": 0.5, "width": 0.3}, None),
+        (
+            {"method": "ring", "r_in": "42 arcmin", "model": "acceptance"},
+            {"method": "ring", "r_in": 0.7, "width": 0.3},
+            {"shape": "radial", "degree": 3, "zenith_bins": [0, 30, 45, 60, 90]},
+        ),
+        (
+            {"method": "adaptive ring", "threshold_alpha": 0.25},
+            {
+                "method": "adaptive ring",
+                "r_in": 0.5,
+                "width": 0.3,
+                "adaptive": {
+                    "r_out_max": 1.7,
+                    "stepsize": 0.1,
+                    "theta": 0.1,
+                    "threshold_alpha": 0.25,
+                },
+            },
+            None,
+        ),
+        (
+            {
+                "method": "acceptance",
+                "shape": "2d",
+                "degree": 2,
+                "zenith_bins": [0, 90],
+            },
+            {"method": "irf", "gradient": False},
+            {"shape": "2d", "degree": 2, "zenith_bins": [0, 90]},
+        ),
+    ],
+)
+def test_background(given, background, acceptance):
+    field = crab(background=given)
+    assert (field.background, field.acceptance) == (background, acceptance)
+    assert field.has_ring == ("ring" in field.background["method"])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("rings", ["background", "rings"]),
+        ({"r_in": "1 deg"}, ["background", "method"]),
+        ({"method": "irf", "r_in": "1 deg"}, ["background", "r_in", "method: irf"]),
+        ({"method": "ring", "r_out_max": "1 deg"}, ["r_out_max", "method: ring"]),
+        ({"method": "ring", "shape": "2d"}, ["shape", "method: ring"]),
+        ({"method": "ring", "width": "0 deg"}, ["background", "width"]),
+        ({"method": "ring", "r_in": "-1 deg"}, ["background", "r_in", "-1 deg"]),
+        ({"method": "adaptive ring", "r_out_max": "0.7 deg"}, ["r_out_max", "r_in"]),
+        ({"method": "adaptive ring", "stepsize": "0 deg"}, ["stepsize"]),
+        ({"method": "acceptance", "zenith_bins": [0, 50, 20]}, ["zenith_bins"]),
+        ({"method": "ring", "widht": "1 deg"}, ["background", "widht", "'width'"]),
+    ],
+)
+def test_background_that_cannot_be_used(given, words):
+    with refused("background", *words):
+        crab(background=given)
+
+
+def test_search_for_sources():
+    field = crab(exclusion_mask=[CIRCLE, {"threshold": 5, "margin": "6 arcmin"}])
+    assert field.exclusion_mask == [CIRCLE]
+    search = {"threshold": 5, "threshold_low": 3, "margin": 0.1, "rounds": 10}
+    assert field.source_search == search
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"exclusion_mask": [{"threshold": 5}] * 2}, ["only one search"]),
+        (
+            {"exclusion_mask": [{"threshold": 5, "threshold_low": 6}]},
+            ["threshold_low is larger"],
+        ),
+        ({"exclusion_mask": [{"threshold": 5, "rounds": 0}]}, ["rounds"]),
+        (
+            {"exclusion_mask": [{"threshold": 5}], "make_background_image": False},
+            ["make_background_image: true"],
+        ),
+        ({"exclusion_mask": [{"catalog": "no.fits"}]}, ["no such file 'no.fits'"]),
+        ({"ul_confidence": 1.0}, ["ul_confidence"]),
+        ({"n_sigma_sensitivity": 0}, ["n_sigma_sensitivity"]),
+    ],
+)
+def test_search_and_limits_that_cannot_be_used(changes, words):
+    with refused("fields: crab", *words):
+        crab(**changes)
+
+
+def test_counts_only_needs_no_background():
+    field = crab(make_background_image=False, background="acceptance")
+    assert (field.background, field.acceptance, field.responses) == (None, None, ())

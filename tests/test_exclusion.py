@@ -2,11 +2,13 @@ import gzip
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.table import MaskedColumn, Table
 
 from dl3_files import refused
-from gammastack.exclusion import exclusion_mask
+from gammastack.exclusion import add_sources, exclusion_mask, read_catalog
 from gammastack.geometry import ImageGeometry
 
 CENTER = 83.6, 22.0
@@ -343,3 +345,98 @@ def test_file_that_is_no_mask(tmp_path, make):
     make(path)
     with refused("exclusion_mask", path, "FITS image with a celestial WCS"):
         exclusion_mask(PLAIN, [str(path)])
+
+
+SOURCES = Table({"RA": [83.6, 84.3], "DEC": [22.0, 21.5], "RADIUS": [0.3, 0.5]})
+
+
+@pytest.mark.parametrize("name", ["s.fits", "s.csv", "s.ecsv"])
+def test_catalog(tmp_path, name):
+    """The same as its circles, in any format of astropy."""
+    SOURCES.write(tmp_path / name)
+    circles = [
+        {"center": (83.6, 22.0), "radius": 0.3},
+        {"center": (84.3, 21.5), "radius": 0.5},
+    ]
+    mask, _ = exclusion_mask(PLAIN, [{"catalog": str(tmp_path / name)}])
+    assert np.array_equal(mask, exclusion_mask(PLAIN, circles)[0])
+    assert not mask.all()
+
+
+def test_catalog_with_units_other_names_and_missing_radii(tmp_path):
+    table = Table(
+        {
+            "_RAJ2000": [0.0, 0.0],
+            "RAJ2000": [83.6, 84.3] * u.deg,
+            "DEJ2000": [1320.0, 1290.0] * u.arcmin,
+            "radius": MaskedColumn([18.0, 0.0], mask=[False, True], unit="arcmin"),
+        }
+    )
+    table.write(tmp_path / "catalog.ecsv")
+    expected = [(83.6, 22.0, 0.3), (84.3, 21.5, 0.2)]
+    found = read_catalog(tmp_path / "catalog.ecsv", 0.2)
+    assert np.allclose(found, expected, rtol=1e-12)
+    with refused("catalog.ecsv", "row 2", "radius"):
+        read_catalog(tmp_path / "catalog.ecsv")
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("RA", ["no column RA", "it has DEC, RADIUS"]),
+        ("DEC", ["no column DEC"]),
+        ("RADIUS", ["no column RADIUS", "one radius for all"]),
+    ],
+)
+def test_catalog_without_a_column(tmp_path, missing, words):
+    path = tmp_path / "sources.csv"
+    columns = [name for name in SOURCES.colnames if name != missing]
+    SOURCES[columns].write(path)
+    with refused("exclusion_mask", str(path), *words):
+        exclusion_mask(PLAIN, [{"catalog": str(path)}])
+    if missing == "RADIUS":
+        assert read_catalog(path, 0.1) == [(83.6, 22.0, 0.1), (84.3, 21.5, 0.1)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\1\2", b"RA,DEC,RADIUS\na,b,c\n"])
+def test_catalog_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "sources.csv"
+    path.write_bytes(content)
+    with refused("exclusion_mask", "catalog", str(path)):
+        exclusion_mask(PLAIN, [{"catalog": str(path)}])
+
+
+def test_catalog_of_the_whole_sky():
+    """Sources off the image, on its edge and on the other side of the sky."""
+    rng = np.random.default_rng(5)
+    ra, dec = rng.uniform(0, 360, 500), np.degrees(np.arcsin(rng.uniform(-1, 1, 500)))
+    ra, dec = np.append(ra, 86.3), np.append(dec, 22.0)
+    circles = [
+        {"center": center, "radius": 0.4} for center in zip(ra, dec, strict=True)
+    ]
+    mask, _ = exclusion_mask(PLAIN, circles)
+    distance = SkyCoord(ra, dec, unit="deg")[:, None, None].separation(positions(PLAIN))
+    assert np.array_equal(~mask, (distance.deg < 0.4).any(axis=0))
+
+
+def test_sources_grow_from_the_threshold_to_the_lower_one():
+    """Hysteresis: a weaker pixel counts if it touches the source, also at a corner."""
+    significance = np.zeros((12, 30))
+    significance[5, 3:8] = 6, 4, 4, 2, 4
+    significance[6, 2] = 3.5
+    significance[5, 20] = 4.9
+    significance[0, 0] = np.nan
+    mask = add_sources(np.ones((12, 30), bool), significance, 5, 3, (0, 0))
+    assert np.argwhere(~mask).tolist() == [[5, 3], [5, 4], [5, 5], [6, 2]]
+
+
+def test_margin_around_sources():
+    significance = np.zeros((12, 30))
+    significance[6, 10] = 6
+    known = np.ones((12, 30), dtype=bool)
+    known[0, 0] = False
+    mask = add_sources(known, significance, 5, 3, (3, 2))
+    y, x = np.indices(mask.shape)
+    expected = ((x - 10) / 3) ** 2 + ((y - 6) / 2) ** 2 <= 1
+    expected[0, 0] = True
+    assert np.array_equal(~mask, expected)

@@ -2,7 +2,7 @@ import pytest
 
 from dl3_files import refused, write_index
 from gammastack.datastore import DataStore
-from gammastack.selection import select_observations
+from gammastack.selection import bins_of_zenith, select_observations
 
 CRAB = 83.6, 22.0
 RUNS = [
@@ -162,3 +162,22 @@ def test_hess_release(hess_store):
     query = {"query": "TARGET_NAME == 'Crab'"}
     assert select_observations(hess_store, query) == crab
     assert select_observations(hess_store, {"cone": 2.0}, (83.633, 22.014)) == crab
+
+
+def test_bins_of_zenith():
+    zenith = {1: 0.0, 2: 29.9, 3: 30.0, 4: 59.9}
+    names = ["0-30", "0-30", "30-60", "30-60"]
+    assert list(bins_of_zenith(zenith, [0, 30, 60]).values()) == names
+
+
+@pytest.mark.parametrize("zenith", [60.0, -1.0, float("nan")])
+def test_zenith_in_none_of_the_bins(zenith):
+    with refused("zenith_bins", "run 7", "ZEN_PNT"):
+        bins_of_zenith({1: 20.0, 7: zenith}, [0, 30, 60])
+    # A single bin is for all runs, whatever the index knows
+    assert bins_of_zenith({1: 20.0, 7: zenith}, [0, 60]) == {1: "0-60", 7: "0-60"}
+
+
+def test_zenith_of_the_index(store):
+    assert store.zenith(10) == 55.0
+    assert store.index_row(10)["ZENITH"] == 55.0

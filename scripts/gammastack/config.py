@@ -155,9 +155,17 @@ def _validate(settings):
         return
     while error.context:
         # Of the alternatives, the one of the right type that got furthest tells most
+        wrong_type = {
+            error.relative_schema_path[0]
+            for error in error.context
+            if error.validator == "type" and not error.relative_path
+        }
         error = max(
             error.context,
-            key=lambda error: (error.validator != "type", len(error.absolute_path)),
+            key=lambda error: (
+                error.relative_schema_path[0] not in wrong_type,
+                len(error.absolute_path),
+            ),
         )
     # Numbers of list items, counted from 1
     place = ": ".join(

@@ -26,8 +26,9 @@ HDU_CLASSES = {
     "bkg": ("bkg_3d", "bkg_2d"),
 }
 REMEDIES = {
-    "bkg": "Use a store with background models, or set make_background_image: false to"
-    " get counts only, or leave the run out with observations: exclude.",
+    "bkg": "Use a store with background models, or have one made from the runs with"
+    " background: acceptance, or set make_background_image: false to get counts only, or"
+    " leave the run out with observations: exclude.",
 }
 
 

@@ -1,0 +1,130 @@
+"""Maps in disks: sums, fluxes, and how empty sky looks."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from numpy.testing import assert_allclose
+
+from gammastack.correlation import counts_in_disk, mean_in_disk
+from gammastack.counting import KnownBackground, OnOff
+from gammastack.flux import flux, flux_maps
+from gammastack.off_statistics import (
+    expected_moments,
+    histogram,
+    independent,
+    off_significance,
+    off_statistics,
+)
+from gammastack.significance import significance
+
+SHAPE = 200, 200
+RADIUS = 3, 3
+N_DISK = 29  # pixels
+
+
+def images(seed=1, mu=0.5):
+    rng = np.random.default_rng(seed)
+    return {"counts": rng.poisson(mu, SHAPE), "bkg": np.full(SHAPE, mu)}
+
+
+def test_counts_in_disk_of_a_known_background():
+    measured = counts_in_disk(images(), 3)
+    assert isinstance(measured, KnownBackground)
+    counts = images()["counts"]
+    y, x = np.mgrid[-3:4, -3:4]
+    disk = x**2 + y**2 <= 9
+    assert measured.n[50, 60] == counts[47:54, 57:64][disk].sum()
+    assert_allclose(measured.mu[50, 60], 0.5 * N_DISK)
+
+
+def test_counts_in_disk_with_a_ring():
+    """OFF is that of the centre, alpha the acceptance of the disk over that of the ring."""
+    sums = {"acceptance": np.full(SHAPE, 2.0), "off": np.full(SHAPE, 40.0)}
+    sums["acceptance_off"] = np.full(SHAPE, 100.0)
+    sums["acceptance_off"][10, 10] = 0
+    measured = counts_in_disk({**images(), **sums}, 3)
+    assert isinstance(measured, OnOff)
+    assert_allclose(measured.alpha[50, 60], 2 * N_DISK / 100)
+    assert measured.n_off[50, 60] == 40
+    assert np.isnan(measured.significance()[10, 10])
+    assert np.isfinite(measured.significance()[10, 11])
+
+
+def test_flux_of_a_source_of_known_flux():
+    """An excess of 30 counts at an exposure of 1e12 cm2 s."""
+    counts, exposure = np.full(SHAPE, 2), np.full(SHAPE, 1e8)
+    counts[100, 100] += 30
+    measured = counts_in_disk({"counts": counts, "bkg": np.full(SHAPE, 2.0)}, 3)
+    maps = flux_maps(measured, mean_in_disk(exposure, 3), 0.95, 5)
+    assert_allclose(maps["excess_corr"][100, 100], 30)
+    assert_allclose(maps["flux_corr"][100, 100], 3e-11)
+    unit = u.Unit("m-2 s-1").to("cm-2 s-1")
+    assert_allclose(flux(30.0, 1e8), 30 / 1e8 * unit)
+    n, mu = 2 * N_DISK + 30, 2.0 * N_DISK
+    at_source = KnownBackground(n, mu)
+    for name, counts in (
+        ("flux_corr_ul", at_source.upper_limit(0.95)),
+        ("flux_corr_sensitivity", at_source.sensitivity(5)),
+        ("flux_corr_errn", at_source.errors()[0]),
+        ("flux_corr_errp", at_source.errors()[1]),
+    ):
+        assert_allclose(maps[name][100, 100], counts / 1e12)
+
+
+def test_no_exposure_no_flux():
+    """NaN, not infinity and not 0, in single pixels and in disks."""
+    exposure = np.full(SHAPE, 1e8)
+    exposure[:, :100] = 0
+    assert np.isnan(flux(images()["counts"], exposure)[:, :100]).all()
+    in_disk = mean_in_disk(exposure, 3)
+    maps = flux_maps(counts_in_disk(images(), 3), in_disk, 0.95, 5)
+    for name in set(maps) - {"excess_corr"}:
+        assert np.isnan(maps[name][:, :97]).all()
+        assert np.isfinite(maps[name][:, 97:]).all()
+    # The mean is over the part of the disk that has exposure
+    assert_allclose(in_disk[:, 97:], 1e8)
+
+
+def test_off_statistics_of_poisson_counts():
+    """Of 841 disks that do not overlap, at 14.5 counts in each."""
+    mask = np.ones(SHAPE, dtype=bool)
+    values, bkg = off_significance(images(), mask, RADIUS)
+    found = off_statistics(values, bkg, RADIUS)
+    assert found["n_pixels"] == values.size
+    assert found["n_independent"] == 29**2 == len(independent(values, RADIUS))
+    assert abs(found["mean"] - found["mean_expected"]) < 4 / np.sqrt(29**2)
+    assert abs(found["width"] - found["width_expected"]) < 4 / np.sqrt(2 * 29**2)
+    assert_allclose(found["width_error"], found["width_independent"] / np.sqrt(2) / 29)
+    assert histogram(values).sum() == values.size
+
+
+def test_excluded_pixels_are_dropped():
+    """A source inside the exclusion does not reach the disks around it."""
+    mask = np.ones(SHAPE, dtype=bool)
+    mask[80:120, 80:120] = False
+    with_source = images()
+    with_source["counts"] = with_source["counts"] + 1000 * ~mask
+    for found, expected in zip(
+        off_significance(with_source, mask, RADIUS),
+        off_significance(images(), mask, RADIUS),
+        strict=True,
+    ):
+        assert np.array_equal(found, expected, equal_nan=True)
+        assert np.isnan(found[~mask]).all() and np.isfinite(found[mask]).all()
+
+
+@pytest.mark.parametrize("mu", [0.01, 0.7, 1.0, 25.3, 5000.0])
+def test_expected_moments_by_summation(mu):
+    n = np.arange(int(mu + 20 * np.sqrt(mu)) + 30)
+    log_probability = n * np.log(mu) - mu - np.cumsum(np.log(np.maximum(n, 1)))
+    p, s = np.exp(log_probability), significance(n, mu)
+    mean = (p * s).sum()
+    width = np.sqrt((p * s**2).sum() - mean**2)
+    assert_allclose(expected_moments(np.array([mu])), (mean, width), atol=0.01)
+
+
+def test_sky_without_a_single_position():
+    nothing = np.full(SHAPE, np.nan)
+    found = off_statistics(nothing, nothing, RADIUS)
+    assert (found["n_pixels"], found["n_independent"]) == (0, 0)
+    assert np.isnan(found["mean"]) and np.isnan(found["width_error"])
