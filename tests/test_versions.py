@@ -11,7 +11,7 @@ import gammastack
 
 ROOT = Path(__file__).parents[1]
 # Names on bioconda and conda-forge that differ from those on PyPI
-CONDA_NAMES = {"snakemake-minimal": "snakemake"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 
 
 def project():
