@@ -12,6 +12,16 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
+# What else an archive takes from the project
+MORE_PARTS = [
+    "CITATION.cff",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "environment.yml",
+    "pyproject.toml",
+    "requirements.txt",
+]
 BAND = "1TeV-10TeV"
 RUNS = [1001, 1002, 1003, 1004]
 # Of the project `built`, see conftest.py

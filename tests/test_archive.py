@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from crates import validator_issues
 from gammastack.provenance.archive import pinned_config
-from project import PARTS, Project
+from project import MORE_PARTS, PARTS, Project
 
 BAND = "1TeV-10TeV"
 ARCHIVE = "results/sky/archive.zip"
@@ -29,16 +29,6 @@ SETTINGS = {
     "observations": {"cone": "3 deg"},
     "fields": {"sky": {"exclusion_mask": ["sources.reg"]}},
 }
-# What else an archive takes from the project
-MORE_PARTS = [
-    "CITATION.cff",
-    "LICENSE",
-    "Makefile",
-    "README.md",
-    "environment.yml",
-    "pyproject.toml",
-    "requirements.txt",
-]
 
 
 @pytest.fixture(scope="module")
@@ -240,12 +230,12 @@ def test_changed_observation_and_what_depends_on_it(project, path):
 
 
 def test_changed_code_and_what_depends_on_it(project):
-    with open(project.folder / "scripts/gammastack/significance.py", "a") as file:
+    with open(project.folder / "scripts/gammastack/off_statistics.py", "a") as file:
         file.write("# edited\n")
     code, text = command(project, "verify", ARCHIVE)
     assert code == 3
-    assert "code: gammastack/significance.py has changed" in text
-    assert f"would be made again: {BAND}/significance.fits\n" in text
+    assert "code: gammastack/off_statistics.py has changed" in text
+    assert f"would be made again: {BAND}/off_histogram.csv, {BAND}/off_stat" in text
 
 
 def test_changed_configuration_and_selection(project):

@@ -2,6 +2,9 @@
 
 import re
 import shutil
+import subprocess
+import sys
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,7 @@ from gammastack.simulate import (
     simulated_runs,
 )
 from gammastack.stack import final_images, stack_runs
-from project import BAND, RUNS, SETTINGS, Project
+from project import BAND, MORE_PARTS, ROOT, RUNS, SETTINGS, Project
 
 CENTER = (83.63, 22.01)
 SOURCE = {"center": (83.2, 22.4), "flux": 2e-11, "index": 2.3, "sigma": 0.0}
@@ -253,6 +256,50 @@ def test_run_without_good_time(project):
     assert runs.loc[1002, "status"] == "failed"
     assert "livetime is 0" in runs.loc[1002, "reason"]
     assert (runs["status"].drop(1002) == "used").all()
+
+
+def test_no_exposure_where_there_are_counts(project):
+    """An effective area of zero beyond 1 deg: flux NaN there, and a count of the pixels."""
+    for obs_id in RUNS:
+        path = project.folder / "store" / f"run_{obs_id}.fits"
+        with fits.open(path, mode="update") as hdus:
+            area, offset = hdus["AEFF"].data["EFFAREA"], hdus["AEFF"].data["THETA_HI"]
+            area[0, offset[0] > 1.0] = 0
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    (n_pixels,) = re.findall(r"WARNING: .* (\d+) pixels with counts have no", done.text)
+    counts, exposure, flux = (
+        image(project, f"{BAND}/{kind}.fits")[0]
+        for kind in ("counts", "exposure", "flux")
+    )
+    assert int(n_pixels) == np.sum((exposure == 0) & (counts > 0)) > 0
+    assert np.array_equal(np.isnan(flux), exposure == 0)
+
+
+def test_archive_of_acceptance_ring_search_and_catalog(with_source, tmp_path):
+    """It has all that is needed to make them again, as verify finds."""
+    for name in MORE_PARTS:
+        shutil.copy(ROOT / name, with_source.folder)
+    shutil.copy(ROOT / "config" / "README.md", with_source.folder / "config")
+    (with_source.folder / "known.csv").write_text("RA,DEC,RADIUS\n83.2,22.4,0.2\n")
+    with_source.change_config(
+        background={"method": "ring", "model": "acceptance", "zenith_bins": [0, 90]},
+        exclusion_mask=[{"catalog": "known.csv"}, {"threshold": 5}],
+    )
+    archive = "results/sky/archive.zip"
+    done = with_source.snakemake(archive)
+    assert done.code == 0, done.text
+    for what in (archive, "results/sky"):
+        verified = subprocess.run(
+            [sys.executable, "scripts/verify.py", what],
+            cwd=with_source.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert verified.stdout.startswith("OK: "), verified.stdout
+    with ZipFile(with_source.folder / archive) as content:
+        assert "inputs/1/known.csv" in content.namelist()
+        assert "products/acceptance/zenith_0-90.fits" in content.namelist()
 
 
 def test_images_of_livetime_and_runs(built):

@@ -208,7 +208,7 @@ def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
             "gammastack/flux.py",
             [f"excess sky {BAND}", f"flux sky {BAND}", "provenance sky"],
         ),
-        ("gammastack/off_statistics.py", [*STATISTICS, "provenance sky"]),
+        ("gammastack/significance.py", [*CORRELATED, *ENDS]),
         ("gammastack/provenance/w3c_prov.py", ["provenance sky"]),
         ("steps/run_table.py", ["run_table sky", "provenance sky"]),
     ],

@@ -4,7 +4,8 @@ from numpy.testing import assert_allclose
 
 from gammastack.correlation import counts_in_disk
 from gammastack.geometry import ImageGeometry
-from gammastack.ring import RingBackground, ring_kernel
+from gammastack.kernels import ring_kernel
+from gammastack.ring import RingBackground
 from gammastack.stack import final_images, stack_runs
 from test_stack import make_run
 

@@ -4,11 +4,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm, poisson
 
 from gammastack.correlation import counts_in_disk
-from gammastack.significance import (
-    correlate,
-    disk_kernel,
-    significance,
-)
+from gammastack.kernels import correlate, disk_kernel
+from gammastack.significance import significance
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gammastack.counting import KnownBackground, OnOff
-from gammastack.significance import correlate, disk_kernel
+from gammastack.kernels import correlate, disk_kernel
 
 # Images of a band from which its counts and background are known, with a ring and without
 KNOWN = ("counts", "bkg")
@@ -18,7 +18,7 @@ def counts_in_disk(images, radius, use=None):
     images : dict of str to ndarray, shape (ny, nx)
         `KNOWN`, or `ON_OFF` of a ring background, see `gammastack.stack.final_images`.
     radius : float or tuple of float
-        Radius of the disk in pixels, see `gammastack.significance.disk_kernel`.
+        Radius of the disk in pixels, see `gammastack.kernels.disk_kernel`.
     use : ndarray of bool, shape (ny, nx), optional
         Pixels that count; without it all.
 

@@ -15,7 +15,7 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
-from gammastack.significance import correlate, disk_kernel
+from gammastack.kernels import correlate, disk_kernel
 
 # Names of the columns of a catalogue, in small letters
 CATALOG_COLUMNS = {

@@ -140,6 +140,13 @@ def runs_hdu(runs):
     return fits.BinTableHDU.from_columns(columns, name="RUNS")
 
 
+def runs_table(hdu):
+    """The `pandas.DataFrame` that `runs_hdu` was made from."""
+    table = Table(hdu.data)
+    table.convert_bytestring_to_unicode()
+    return table.to_pandas()
+
+
 def _column(name, values, unit):
     """Column of numbers or of text, faster than by way of an astropy table."""
     if values.dtype.kind in "if":
@@ -243,7 +250,4 @@ def read_data_and_origin(path, name=0):
 def read_runs_and_origin(path):
     """Table of the runs in a product, as a `pandas.DataFrame`, and its origin."""
     with opened(path) as hdus:
-        table = Table(hdus["RUNS"].data)
-        origin = Origin.from_hdu(hdus["INPUTS"])
-    table.convert_bytestring_to_unicode()
-    return table.to_pandas(), origin
+        return runs_table(hdus["RUNS"]), Origin.from_hdu(hdus["INPUTS"])

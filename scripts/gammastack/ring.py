@@ -8,25 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammastack.significance import correlate, disk_kernel, elliptic_distance
-
-
-def ring_kernel(r_in, r_out):
-    """Pixels whose centre is in a ring, both rims included.
-
-    Parameters
-    ----------
-    r_in, r_out : tuple of float
-        Radii in pixels along x and y.
-
-    Returns
-    -------
-    ndarray of float, shape (odd, odd)
-    """
-    kernel = disk_kernel(r_out)
-    ny, nx = kernel.shape
-    y, x = np.mgrid[-(ny // 2) : ny // 2 + 1, -(nx // 2) : nx // 2 + 1]
-    return kernel * (elliptic_distance(x, y, r_in) >= 1 - 1e-9)
+from gammastack.kernels import correlate, disk_kernel, ring_kernel
 
 
 @dataclass(frozen=True)

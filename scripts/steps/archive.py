@@ -115,4 +115,4 @@ def _name(activity):
     """Name of a record in the archive, which has no folders of runs."""
     obs_id = activity["config"].get("obs_id")
     file = Path(activity["record"]).name
-    return file if obs_id is None else f"run_images-{obs_id}.json"
+    return file if obs_id is None else f"{activity['activity_name']}-{obs_id}.json"

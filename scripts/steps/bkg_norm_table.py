@@ -2,19 +2,13 @@
 
 from astropy.table import Table
 
-from gammastack.products import (
-    read_product,
-    read_runs_and_origin,
-    table_hdu,
-    write_hdus,
-)
+from gammastack.products import read_product, runs_table, table_hdu, write_hdus
 from gammastack.stack import bkg_norm_table
 
 
 def run(inputs, outputs, params, origin):
     _, _, provenance = read_product(inputs["counts"], origin)
-    runs, _ = read_runs_and_origin(inputs["counts"])
-    norms = bkg_norm_table(runs)
+    norms = bkg_norm_table(runs_table(provenance.runs))
     norms.to_csv(outputs["norms_csv"], index=False)
     columns = Table.from_pandas(norms, units={"livetime": "s", "ZENITH": "deg"})
     hdu = table_hdu(columns, "BKG_NORM", provenance)

@@ -21,7 +21,7 @@ from steps.stack_group import run_files
 def run(inputs, outputs, params, origin):
     geometry = ImageGeometry.create(**params["image"])
     data, header, earlier = read_data_and_origin(inputs["mask"])
-    search = dict(params["search"])
+    search = dict(params["source_search"])
     rounds = search.pop("rounds")
     margin = geometry.in_pixels(search["margin"])
     mask, n_rounds, changed, of_runs = data > 0, 0, True, []
@@ -38,7 +38,7 @@ def run(inputs, outputs, params, origin):
         changed = bool((longer != mask).any())
         mask, n_rounds = longer, n_rounds + 1
     config = read_config(header)
-    config["exclusion_mask"] = [*config["exclusion_mask"], params["search"]]
+    config["exclusion_mask"] = [*config["exclusion_mask"], params["source_search"]]
     excluded = int(np.sum((data > 0) & ~mask))
     note = f"{excluded} pixels excluded in {n_rounds} rounds"
     if changed:

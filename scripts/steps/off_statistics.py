@@ -16,7 +16,7 @@ def run(inputs, outputs, params, origin):
     mask, _ = read_data(inputs.pop("mask"))
     images, geometry, _ = read_band(inputs, origin)
     rows, columns = [], {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
-    for radius in params["radii"]:
+    for radius in params["radii"].values():
         in_pixels = geometry.pixels(*radius)
         significance, bkg = off_significance(images, mask > 0, in_pixels)
         label = label_of_radius(radius)

@@ -14,7 +14,9 @@ def run(inputs, outputs, params, origin):
         for kind, (number, *name_and_class) in params["hdus"].items()
     }
     if "acceptance" in inputs:
-        hdus["bkg"] = HDULocation(inputs["acceptance"], "BKG", params["acceptance"])
+        hdus["bkg"] = HDULocation(
+            inputs["acceptance"], "BKG", params["acceptance_class"]
+        )
     bands = dict(params["energy_bands"])
     observation = read_observation(params["obs_id"], hdus)
     spectrum = {

@@ -6,7 +6,7 @@ rule run_histogram:
         dl3=by_content(dl3_files),
         mask="<results>/{field}/known_sources.fits",
     output:
-        histogram="<results>/{field}/acceptance/{obs_id}.fits",
+        histogram="<results>/{field}/runs/{obs_id}/histogram.fits",
     log:
         "<results>/{field}/provenance/run_histogram-{obs_id}.json",
     wildcard_constraints:

@@ -107,6 +107,8 @@ def field_products(name):
     yield f"{settings.results}/{name}/runs.csv"
     if field.make_background_image:
         yield f"{settings.results}/{name}/exclusion_mask.fits"
+    if field.acceptance is not None or field.source_search is not None:
+        yield f"{settings.results}/{name}/known_sources.fits"
     if field.acceptance is not None:
         for zenith in sorted(set(zenith_bins(name).values())):
             yield f"{settings.results}/{name}/acceptance/zenith_{zenith}.fits"
@@ -226,8 +228,10 @@ def runs_of_zenith_bin(wildcards):
 
 def histogram_files(wildcards):
     """Histograms of the runs that share an acceptance."""
-    folder = f"{settings.results}/{wildcards.field}/acceptance"
-    return [f"{folder}/{obs_id}.fits" for obs_id in runs_of_zenith_bin(wildcards)]
+    folder = f"{settings.results}/{wildcards.field}/runs"
+    return [
+        f"{folder}/{obs_id}/histogram.fits" for obs_id in runs_of_zenith_bin(wildcards)
+    ]
 
 
 def acceptance_class(wildcards):

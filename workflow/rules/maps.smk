@@ -33,6 +33,7 @@ rule significance:
         software=software_of("significance"),
         known=refuse_unknown,
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
+        suffix="{radius}",
     run:
         step("significance", input, output, params, log)
 
@@ -67,6 +68,7 @@ rule flux:
         software=software_of("flux"),
         known=refuse_unknown,
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
+        suffix="{radius}",
         for_integral_flux=of_field("for_integral_flux"),
         ul_confidence=of_field("ul_confidence"),
         n_sigma_sensitivity=of_field("n_sigma_sensitivity"),
@@ -97,7 +99,7 @@ rule off_statistics:
     params:
         software=software_of("off_statistics"),
         known=refuse_unknown,
-        radii=lambda wildcards: list(field_of(wildcards).radii.values()),
+        radii=of_field("radii"),
     run:
         step("off_statistics", input, output, params, log)
 

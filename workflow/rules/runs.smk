@@ -32,7 +32,7 @@ rule run_images:
         offset_band=of_field("offset_band"),
         spectral_index=of_field("spectral_index"),
         for_integral_flux=of_field("for_integral_flux"),
-        acceptance=acceptance_class,
+        acceptance_class=acceptance_class,
     run:
         step("run_images", input, output, params, output.record)
 

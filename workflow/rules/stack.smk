@@ -48,7 +48,8 @@ rule iterate_exclusion:
         bkg_norm=of_field("bkg_norm"),
         background=of_field("background"),
         radius=lambda wildcards: field_of(wildcards).radii[""],
-        search=of_field("source_search"),
+        suffix="",
+        source_search=of_field("source_search"),
     run:
         step("iterate_exclusion", input, output, params, log)
 

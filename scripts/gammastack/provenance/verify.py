@@ -271,7 +271,8 @@ def _check_index(activity, store, reasons):
     try:
         hdus = store.hdus(obs_id, tuple(then))
         now = {kind: [hdu.hdu_name, hdu.hdu_class] for kind, hdu in hdus.items()}
-        is_same = now == then and store.index_row(obs_id) == config["index"]
+        row = store.index_row(obs_id)
+        is_same = now == then and config.get("index", row) == row
     except (InputError, KeyError):
         reasons.add(activity, f"run {obs_id}: not in the index of the datastore")
         return
@@ -316,6 +317,7 @@ def _check_settings(activities, settings, store, reasons):
     """Compare the settings, and the selection of runs, with those of the activities."""
     # As JSON has them
     now = json.loads(json.dumps(asdict(settings)))
+    now |= now["acceptance"] or {}
     used = {one["config"]["obs_id"] for one in activities if _is_of_run(one)}
     changes = _changes_of_runs(used, settings, store)
     for activity in activities:
@@ -330,12 +332,9 @@ def _check_settings(activities, settings, store, reasons):
         if activity["activity_name"].startswith("stack_group"):
             for text in changes:
                 reasons.add(activity, text)
-        if "radius" in then:
+        if "radius" in then and now["radii"].get(then["suffix"]) != then["radius"]:
             name = Path(activity["output"][0]["url"]).name
-            suffix = name.removeprefix("significance").removesuffix(".fits")
-            radius = now["radii"].get(suffix)
-            if radius != then["radius"]:
-                reasons.add(activity, f"configuration: radius of {name}")
+            reasons.add(activity, f"configuration: radius of {name}")
 
 
 def _changes_of_runs(used, settings, store):

@@ -1,0 +1,52 @@
+"""Disks and rings of pixels, and sums of images under them."""
+
+import numpy as np
+from scipy.signal import oaconvolve
+
+
+def disk_kernel(radius):
+    """Pixels whose centre is within an elliptic disk, its rim included.
+
+    Parameters
+    ----------
+    radius : float or tuple of float
+        Radius in pixels, or its two values along x and y.
+
+    Returns
+    -------
+    ndarray of float, shape (odd, odd)
+        1 inside, 0 outside.
+    """
+    # 0.1 deg / 0.02 deg must be 5 pixels, whatever the rounding
+    rx, ry = np.broadcast_to(np.asarray(radius, dtype=float), 2) * (1 + 1e-9)
+    y, x = np.mgrid[-int(ry) : int(ry) + 1, -int(rx) : int(rx) + 1]
+    return (elliptic_distance(x, y, (rx, ry)) <= 1).astype(float)
+
+
+def elliptic_distance(x, y, radius):
+    """Distance from (0, 0) in units of the radii (rx, ry) of an ellipse."""
+    rx, ry = radius
+    return np.hypot(x / max(rx, 1e-9), y / max(ry, 1e-9))
+
+
+def correlate(image, kernel):
+    """Sum of an image under a kernel around each pixel, zero beyond the image's edges."""
+    return oaconvolve(image, kernel, mode="same")
+
+
+def ring_kernel(r_in, r_out):
+    """Pixels whose centre is in a ring, both rims included.
+
+    Parameters
+    ----------
+    r_in, r_out : tuple of float
+        Radii in pixels along x and y.
+
+    Returns
+    -------
+    ndarray of float, shape (odd, odd)
+    """
+    kernel = disk_kernel(r_out)
+    ny, nx = kernel.shape
+    y, x = np.mgrid[-(ny // 2) : ny // 2 + 1, -(nx // 2) : nx // 2 + 1]
+    return kernel * (elliptic_distance(x, y, r_in) >= 1 - 1e-9)
