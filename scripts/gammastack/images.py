@@ -9,6 +9,12 @@ from gammastack.counts import counts_image, select_events
 from gammastack.exposure import exposure_image, exposure_unit
 from gammastack.geometry import ImageGeometry, field_of_view
 
+# Names of the maps that are fluxes
+FLUXES = (
+    *("flux", "flux_corr", "flux_corr_errn", "flux_corr_errp"),
+    *("flux_corr_ul", "flux_corr_sensitivity"),
+)
+
 
 @dataclass(frozen=True)
 class RunImages:
@@ -68,10 +74,13 @@ class RunImages:
 
 
 def image_units(for_integral_flux):
-    """Units of the images that have one, by kind, as FITS text."""
-    exposure = exposure_unit(for_integral_flux)
+    """Units of the images and maps that have one, by kind, as FITS text."""
     flux = "cm-2 s-1" if for_integral_flux else "cm-2 s-1 TeV-1"
-    return {"exposure": exposure, "livetime": "s", "flux": flux}
+    return {
+        "exposure": exposure_unit(for_integral_flux),
+        "livetime": "s",
+        **dict.fromkeys(FLUXES, flux),
+    }
 
 
 def run_images(

@@ -177,6 +177,26 @@ def write_hdus(path, hdus):
         hdus.writeto(file)
 
 
+def write_images(paths, images, geometry, units, provenance):
+    """Write images of one geometry, each as the primary HDU of a file.
+
+    Parameters
+    ----------
+    paths : dict of str to path
+        By kind.
+    images : dict of str to ndarray, shape (ny, nx)
+        By kind; those without a path are left out.
+    geometry : gammastack.geometry.ImageGeometry
+    units : dict of str to str
+        BUNIT by kind, of those that have one.
+    provenance : Provenance
+    """
+    tables = provenance.tables()
+    for kind in images.keys() & paths.keys():
+        image = image_hdu(images[kind], geometry, units.get(kind, ""), provenance)
+        write_hdus(paths[kind], [image, *tables])
+
+
 @contextmanager
 def opened(path):
     """HDUs of a result; `InputError` if anything goes wrong with them."""

@@ -6,7 +6,7 @@ from gammastack.correlation import counts_in_disk, mean_in_disk
 from gammastack.flux import flux_maps
 from gammastack.images import image_units
 from gammastack.maps import read_band, with_radius
-from gammastack.products import image_hdu, write_hdus
+from gammastack.products import write_images
 
 
 def run(inputs, outputs, params, origin):
@@ -21,8 +21,5 @@ def run(inputs, outputs, params, origin):
     provenance = with_radius(provenance, params["radius"])
     limits = {key: params[key] for key in ("ul_confidence", "n_sigma_sensitivity")}
     provenance = replace(provenance, config={**provenance.config, **limits})
-    flux_unit = image_units(params["for_integral_flux"])["flux"]
-    for name, data in maps.items():
-        unit = "" if name == "excess_corr" else flux_unit
-        hdu = image_hdu(data, geometry, unit, provenance)
-        write_hdus(outputs[name], [hdu, *provenance.tables()])
+    units = image_units(params["for_integral_flux"])
+    write_images(outputs, maps, geometry, units, provenance)

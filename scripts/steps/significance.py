@@ -4,7 +4,7 @@ import numpy as np
 
 from gammastack.correlation import counts_in_disk
 from gammastack.maps import read_band, with_radius
-from gammastack.products import image_hdu, write_hdus
+from gammastack.products import write_images
 
 
 def run(inputs, outputs, params, origin):
@@ -24,9 +24,7 @@ def run(inputs, outputs, params, origin):
             ("PEAK_DEC", dec, "[deg] its ICRS position"),
         ]
     provenance = with_radius(provenance, params["radius"], cards)
-    results = {"significance": image}
+    maps = {"significance": image}
     if "alpha" in outputs:
-        results["alpha"] = measured.alpha
-    for name, data in results.items():
-        hdu = image_hdu(data, geometry, "", provenance)
-        write_hdus(outputs[name], [hdu, *provenance.tables()])
+        maps["alpha"] = measured.alpha
+    write_images(outputs, maps, geometry, {}, provenance)

@@ -8,11 +8,10 @@ from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units
 from gammastack.products import (
     Provenance,
-    image_hdu,
     read_config,
     read_runs_and_origin,
     runs_hdu,
-    write_hdus,
+    write_images,
 )
 from gammastack.stack import Stack, final_images, kinds_of_sums, require_used
 
@@ -39,12 +38,8 @@ def run(inputs, outputs, params, origin):
         origin=origin.after(origins),
         runs=runs_hdu(runs),
     )
-    tables = provenance.tables()
     units = image_units(params["for_integral_flux"])
-    images = final_images(stack.images)
-    for kind in images.keys() & outputs.keys():
-        image = image_hdu(images[kind], geometry, units.get(kind, ""), provenance)
-        write_hdus(outputs[kind], [image, *tables])
+    write_images(outputs, final_images(stack.images), geometry, units, provenance)
     runs.to_csv(outputs["runs"], index=False)
     return warnings(params["band"], stack.images)
 
