@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -75,7 +76,10 @@ def test_two_invocations_at_once(project, built):
     deadline = time.monotonic() + 60
     while not list(locks.glob("*")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    # Held back: it must not end before the second one looks at the lock
+    first.send_signal(signal.SIGSTOP)
     second = project.snakemake("--forceall")
+    first.send_signal(signal.SIGCONT)
     assert second.code != 0 and second.jobs == []
     message = " ".join(second.text.split())
     assert re.search(r"no other Snakemake process.*--unlock", message)
