@@ -227,7 +227,7 @@ def test_ring_that_is_excluded_is_counted(project):
     for kind in ("excess", "flux", "significance", "flux_corr", "flux_corr_ul"):
         assert np.isnan(image(project, f"{BAND}/{kind}.fits")[0][middle])
     (n_pixels,) = re.findall(
-        r"WARNING: .*pixels of single.* (\d+) pixels of the", done.text
+        r"WARNING: .* (\d+) pixels of the image have no OFF", done.text
     )
     exposed = read_image(project.folder / "results/sky/runs/1001/exposure.fits", BAND)
     assert exposed[0].any()
@@ -258,8 +258,8 @@ def test_run_without_good_time(project):
     assert (runs["status"].drop(1002) == "used").all()
 
 
-def test_no_exposure_where_there_are_counts(project):
-    """An effective area of zero beyond 1 deg: flux NaN there, and a count of the pixels."""
+def test_no_exposure_in_a_part_of_the_field_of_view(project):
+    """An effective area of zero beyond 1 deg: no counts there, and a count of the pixels."""
     for obs_id in RUNS:
         path = project.folder / "store" / f"run_{obs_id}.fits"
         with fits.open(path, mode="update") as hdus:
@@ -267,12 +267,14 @@ def test_no_exposure_where_there_are_counts(project):
             area[0, offset[0] > 1.0] = 0
     done = project.snakemake()
     assert done.code == 0, done.text
-    (n_pixels,) = re.findall(r"WARNING: .* (\d+) pixels with counts have no", done.text)
+    (n_pixels,) = re.findall(r"WARNING: .* (\d+) pixels of 4 runs are left", done.text)
+    runs = pd.read_csv(project.folder / f"results/sky/{BAND}/runs.csv")
+    assert int(n_pixels) == runs["n_pixels_left_out"].sum() > 0
     counts, exposure, flux = (
         image(project, f"{BAND}/{kind}.fits")[0]
         for kind in ("counts", "exposure", "flux")
     )
-    assert int(n_pixels) == np.sum((exposure == 0) & (counts > 0)) > 0
+    assert (counts[exposure == 0] == 0).all() and (exposure == 0).any()
     assert np.array_equal(np.isnan(flux), exposure == 0)
 
 

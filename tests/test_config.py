@@ -605,6 +605,22 @@ def test_search_for_sources():
             ["make_background_image: true"],
         ),
         ({"exclusion_mask": [{"catalog": "no.fits"}]}, ["no such file 'no.fits'"]),
+        (
+            {"exclusion_mask": ["threshold_mask.fits"]},
+            ["no such file 'threshold_mask.fits'"],
+        ),
+        (
+            {"background": {"method": "irf", "gradient": True}, "bkg_norm": False},
+            ["gradient", "bkg_norm: true"],
+        ),
+        (
+            {"background": {"method": "ring", "r_in": "0.1 deg"}, "radius": "0.2 deg"},
+            ["r_in 0.1 deg", "radius 0.2 deg", "enlarge r_in"],
+        ),
+        (
+            {"background": {"method": "ring", "r_in": "0.1 deg"}, "radius": [2, 6]},
+            ["r_in 0.1 deg", "radius 0.12 deg"],
+        ),
         ({"ul_confidence": 1.0}, ["ul_confidence"]),
         ({"n_sigma_sensitivity": 0}, ["n_sigma_sensitivity"]),
     ],

@@ -98,6 +98,19 @@ def test_off_statistics_of_poisson_counts():
     assert histogram(values).sum() == values.size
 
 
+def test_positions_without_off_counts_count():
+    """Leaving them out would bias the mean: they have the largest significances."""
+    rng = np.random.default_rng(3)
+    acceptance = np.full(SHAPE, 0.01)
+    off = rng.poisson(1.0, SHAPE).astype(float)
+    sums = {"acceptance": acceptance, "off": off, "acceptance_off": acceptance * 100}
+    counts = rng.poisson(acceptance)
+    images = {"counts": counts, "bkg": off / 100, **sums}
+    values, bkg = off_significance(images, np.ones(SHAPE, dtype=bool), RADIUS)
+    assert np.isfinite(values).all() and (off == 0).any()
+    assert_allclose(bkg[50, 50], 0.01 * N_DISK)
+
+
 def test_excluded_pixels_are_dropped():
     """A source inside the exclusion does not reach the disks around it."""
     mask = np.ones(SHAPE, dtype=bool)

@@ -178,3 +178,15 @@ def test_fk4_is_refused():
 def test_icrs_position_of_the_galactic_center():
     """GADF v0.3, general/coordinates: (l, b) = (0, 0) in ICRS."""
     assert_allclose(icrs_position(0, 0, "galactic"), (266.40498829, -28.93617776))
+
+
+@pytest.mark.parametrize("lat", [0.0, 60.0, 80.0])
+def test_pixels_of_an_angle_at_the_centre_of_the_image(lat):
+    """Cylindrical pixels shrink along the longitude with the cosine of the latitude."""
+    geometry = ImageGeometry.create((83.0, lat), "icrs", "CAR", (4, 2), 0.02)
+    x, y = geometry.in_pixels(0.1)
+    np.testing.assert_allclose((x * np.cos(np.radians(lat)), y), 5, rtol=1e-3)
+    if lat == 0:
+        assert (x, y) == ImageGeometry.create(
+            (83.0, 22.0), "galactic", "TAN", (4, 2), 0.02
+        ).in_pixels(0.1)

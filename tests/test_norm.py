@@ -19,7 +19,7 @@ def test_gradient_of_expected_counts_is_found_exactly():
     norm = fit_bkg_gradient(counts, MODEL, MASK, LON, LAT)
     assert_allclose(norm.scale, 1.3)
     assert_allclose(norm.gradient, (0.1, -0.25))
-    assert_allclose(norm.apply(MODEL, LON, LAT), tilted(1.3, 0.1, -0.25))
+    assert_allclose(norm.apply(MODEL, (LON, LAT)), tilted(1.3, 0.1, -0.25))
 
 
 def test_gradient_of_poisson_counts():
@@ -29,7 +29,7 @@ def test_gradient_of_poisson_counts():
     for _ in range(200):
         counts = rng.poisson(tilted(*truth))
         norm = fit_bkg_gradient(counts, MODEL, MASK, LON, LAT)
-        fitted = norm.apply(MODEL, LON, LAT)
+        fitted = norm.apply(MODEL, (LON, LAT))
         assert_allclose(fitted[MASK].sum(), counts[MASK].sum())
         found = np.array([norm.scale, *norm.gradient])
         pulls.append((found - truth) / [norm.error, *norm.gradient_error])

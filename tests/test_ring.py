@@ -66,7 +66,7 @@ def test_flat_field():
     assert ring_kernel((5, 5), (8, 8)).sum() == 128
     assert_allclose(measured.alpha[20, 20], 13 / 128)
     assert_allclose(measured.significance(), 0, atol=1e-6)
-    assert record["n_pixels_without_off"] == 0
+    assert record["n_pixels_left_out"] == 0
 
 
 def test_ring_that_is_excluded():
@@ -80,9 +80,7 @@ def test_ring_that_is_excluded():
     lost = np.isnan(images["bkg"])
     assert lost[20, 20] and not lost[20, 24] and not lost[0, 0]
     assert (
-        record["n_pixels_without_off"]
-        == lost.sum()
-        == stack.images["n_without_off"].sum()
+        record["n_pixels_left_out"] == lost.sum() == stack.images["n_without_off"].sum()
     )
     for kind in ("counts", "exposure", "livetime", "n_runs", "off"):
         assert (images[kind][lost] == 0).all()
@@ -124,7 +122,7 @@ def test_adaptive_ring_ends_at_its_largest_radius():
     run = make_run(counts=2, geometry=GEOMETRY)
     stack, (record,) = stack_runs(GEOMETRY, [run], mask, background=ADAPTIVE)
     assert np.isnan(final_images(stack.images)["bkg"][20, 20])
-    assert record["n_pixels_without_off"] > 0
+    assert record["n_pixels_left_out"] > 0
 
 
 def test_two_runs_are_added_as_gammapy_adds_them():

@@ -174,8 +174,13 @@ def test_bins_of_zenith():
 def test_zenith_in_none_of_the_bins(zenith):
     with refused("zenith_bins", "run 7", "ZEN_PNT"):
         bins_of_zenith({1: 20.0, 7: zenith}, [0, 30, 60])
-    # A single bin is for all runs, whatever the index knows
-    assert bins_of_zenith({1: 20.0, 7: zenith}, [0, 60]) == {1: "0-60", 7: "0-60"}
+
+
+def test_single_bin_needs_no_zenith():
+    unknown = {1: float("nan"), 7: float("nan")}
+    assert bins_of_zenith(unknown, [0, 90]) == {1: "0-90", 7: "0-90"}
+    with refused("zenith_bins", "run 7"):
+        bins_of_zenith({1: 20.0, 7: 70.0}, [0, 60])
 
 
 def test_zenith_of_the_index(store):

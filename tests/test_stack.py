@@ -89,8 +89,14 @@ def test_without_mask_all_pixels_are_used():
         (
             make_run(2, bkg=0.0),
             "failed",
-            "bkg_scale is not positive: 1536 counts and 0",
+            "its background model is 0 in all pixels",
         ),
+        (
+            replace(make_run(2), exposure=np.zeros(GEOMETRY.shape)),
+            "failed",
+            "its exposure is 0 in all pixels",
+        ),
+        (make_run(2, livetime=0.0), "failed", "its livetime is 0"),
         (make_run(2, counts=0), "dropped", "0 selected events, ncounts_min is 0"),
         (make_run(2, n_pixels=0), "dropped", "does not touch the image"),
     ],
@@ -133,3 +139,26 @@ def test_norm_table_holds_the_used_runs():
     assert table["OBS_ID"].tolist() == [1]
     assert table["OBS_ID"].dtype == "int64"
     assert list(table.columns[:3]) == ["OBS_ID", "bkg_scale", "bkg_scale_err"]
+
+
+@pytest.mark.parametrize("kind", ["bkg", "exposure"])
+@pytest.mark.parametrize("method", ["irf", "ring"])
+@pytest.mark.parametrize("bkg_norm", [True, False])
+def test_pixels_without_model_or_exposure_are_left_out(kind, method, bkg_norm):
+    """Of all images and of the norm: counts without a background are no excess."""
+    half = np.zeros(GEOMETRY.shape, dtype=bool)
+    half[:, :10] = True
+    whole = make_run()
+    blind = replace(whole, **{kind: np.where(half, 0.0, getattr(whole, kind))})
+    background = {"method": method}
+    if method == "ring":
+        background |= {"r_in": 0.2, "width": 0.1}
+    stack, (record,) = stack_runs(
+        GEOMETRY, [blind], MASK, bkg_norm=bkg_norm, background=background
+    )
+    assert record["bkg_scale"] == (2 if bkg_norm else 1)
+    assert record["n_pixels_left_out"] == half.sum()
+    for image in stack.images.values():
+        assert (image[half] == 0).all()
+    assert (stack.images["n_runs"] == ~half).all()
+    assert (stack.images["counts"] == 4 * ~half).all()

@@ -257,6 +257,19 @@ def _field(name, settings):
         fail(f"spectral_index: {settings['spectral_index']} is no index")
     exclusions, search = _exclusions(settings["exclusion_mask"], key("exclusion_mask"))
     background, acceptance = _background(settings["background"], key("background"))
+    radii = _radii(settings["radius"], key("radius"))
+    if background.get("gradient") and not settings["bkg_norm"]:
+        fail("background: a gradient is fitted with the norm; set bkg_norm: true")
+    if "r_in" in background:
+        largest = max(
+            pixels * image["binsz"] if angle is None else angle
+            for pixels, angle in radii.values()
+        )
+        if background["r_in"] < largest:
+            fail(
+                f"background: the ring (r_in {background['r_in']:g} deg) reaches into the"
+                f" correlation disk (radius {largest:g} deg); enlarge r_in"
+            )
     if not settings["make_background_image"]:
         if search:
             fail(
@@ -282,7 +295,7 @@ def _field(name, settings):
         save_bkg_scale=settings["save_bkg_scale"],
         spectral_index=float(settings["spectral_index"]),
         for_integral_flux=settings["for_integral_flux"],
-        radii=_radii(settings["radius"], key("radius")),
+        radii=radii,
     )
 
 
@@ -335,11 +348,15 @@ def _label(text, key):
 
 def _exclusions(items, key):
     """What is known to be excluded, and how sources are searched for, or None."""
-    known = [_exclusion(item, key) for item in items if "threshold" not in item]
-    searches = [item for item in items if "threshold" in item]
+    known = [_exclusion(item, key) for item in items if not _is_search(item)]
+    searches = [item for item in items if _is_search(item)]
     if len(searches) > 1:
         raise InputError(f"{key}: threshold: only one search for sources can be made")
     return known, _search(searches[0], key) if searches else None
+
+
+def _is_search(item):
+    return isinstance(item, dict) and "threshold" in item
 
 
 def _exclusion(item, key):

@@ -5,7 +5,7 @@ import numpy as np
 from gammastack.counting import KnownBackground, OnOff
 from gammastack.kernels import correlate, disk_kernel
 
-# Images of a band from which its counts and background are known, with a ring and without
+# Images of a band from which its counts and background are known, without and with a ring
 KNOWN = ("counts", "bkg")
 ON_OFF = ("counts", "acceptance", "off", "acceptance_off")
 

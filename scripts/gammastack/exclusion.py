@@ -110,19 +110,16 @@ def read_catalog(path, radius=None):
         Naming the file, and the column or the row.
     """
     try:
-        table = Table.read(
-            path,
-            **(
-                {"format": "ascii.csv", "comment": "#"}
-                if str(path).endswith(".csv")
-                else {}
-            ),
-        )
+        options = {"comment": "#"} if str(path).endswith(".csv") else {}
+        table = Table.read(path, **options)
     # What astropy raises depends on the format
     except Exception as error:
         raise InputError(
-            f"exclusion_mask: catalog: '{path}' is not a readable table ({error})"
+            f"exclusion_mask: catalog: '{path}' is not a readable table"
+            f" ({str(error).partition(chr(10))[0]}); it must be .fits, .ecsv or .csv"
         ) from error
+    if not len(table):
+        raise InputError(f"exclusion_mask: catalog: '{path}' holds no source")
     ra, dec = (_catalog_column(table, name, path) for name in ("ra", "dec"))
     if radius is None or _name_in(table, "radius"):
         radii = _catalog_column(table, "radius", path, radius)

@@ -221,8 +221,20 @@ class ImageGeometry:
         return float(ra), float(dec)
 
     def in_pixels(self, angle):
-        """An angle in deg as numbers of pixels along x and y at the reference point."""
-        return tuple(angle / scale for scale in proj_plane_pixel_scales(self.wcs))
+        """An angle in deg as numbers of pixels along x and y at the centre of the image."""
+        return tuple(angle / scale for scale in self._pixel_scales())
+
+    def _pixel_scales(self):
+        """Size of a pixel in deg along x and y at the centre of the image."""
+        nominal = proj_plane_pixel_scales(self.wcs)
+        x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
+        ends = ((x - 0.5, y), (x + 0.5, y)), ((x, y - 0.5), (x, y + 0.5))
+        for scale, pair in zip(nominal, ends, strict=True):
+            first, second = self._vectors(*np.transpose(pair)).T
+            on_sky = float(separation(second, first))
+            # At the reference point they are the same, but for the curvature of the sky
+            is_same = not np.isfinite(on_sky) or abs(on_sky / scale - 1) < 1e-4
+            yield scale if is_same else on_sky
 
     def pixels(self, pixels, angle):
         """Pixels along x and y of a size in pixels, or else (None) of an angle in deg."""

@@ -62,8 +62,8 @@ class RunImages:
 
     @property
     def covered(self):
-        """Pixels with exposure or background."""
-        return (self.exposure > 0) | (self.bkg > 0)
+        """Pixels of which both the background and the exposure are known."""
+        return (self.bkg > 0) & (self.exposure > 0)
 
     @property
     def livetime_image(self):

@@ -38,11 +38,11 @@ class BkgNorm:
         """Whether the scale is finite and positive."""
         return bool(np.isfinite(self.scale) and self.scale > 0)
 
-    def apply(self, bkg, lon, lat):
-        """The normalised background of pixels at field-of-view positions in deg."""
-        if self.gradient == (0.0, 0.0):
+    def apply(self, bkg, position=None):
+        """The normalised background of pixels; a gradient needs their position in deg."""
+        if position is None:
             return self.scale * bkg
-        east, north = self.gradient
+        (east, north), (lon, lat) = self.gradient, position
         return self.scale * np.exp(east * lon + north * lat) * bkg
 
 

@@ -29,16 +29,18 @@ def off_significance(images, mask, radius):
     Returns
     -------
     significance, background : ndarray, shape (ny, nx)
-        Both of the disks, NaN at excluded positions, off the field of view, and where the
+        Both of the disks, the background with a ring from the acceptance; NaN at excluded positions, off the field of view, and where the
         background is not known.
     """
     measured = counts_in_disk(images, radius, mask)
-    use = mask & (images.get("acceptance", images["bkg"]) > 0)
-    use &= measured.background > 0
-    return (
-        np.where(use, measured.significance(), np.nan),
-        np.where(use, measured.background, np.nan),
-    )
+    significance = measured.significance()
+    background = measured.background
+    covered = images.get("acceptance", images["bkg"]) > 0
+    if "off" in images:
+        # With few OFF counts the model is the better estimate
+        background = measured.alpha * images["acceptance_off"]
+    use = mask & covered & np.isfinite(significance)
+    return np.where(use, significance, np.nan), np.where(use, background, np.nan)
 
 
 @cache

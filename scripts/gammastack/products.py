@@ -267,6 +267,12 @@ def read_data_and_origin(path, name=0):
         return _data(hdus[name]), hdus[name].header, origin
 
 
+def read_config_and_origin(path, name):
+    """The settings in the header of an HDU, and the origin of its file."""
+    with opened(path) as hdus:
+        return read_config(hdus[name].header), Origin.from_hdu(hdus["INPUTS"])
+
+
 def read_runs_and_origin(path):
     """Table of the runs in a product, as a `pandas.DataFrame`, and its origin."""
     with opened(path) as hdus:

@@ -119,7 +119,7 @@ def bins_of_zenith(zenith, edges):
         If a run is in none of the bins.
     """
     names = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
-    if len(names) == 1:
+    if len(names) == 1 and np.isnan(list(zenith.values())).all():
         return dict.fromkeys(zenith, names[0])
     number = np.searchsorted(edges, list(zenith.values()), side="right") - 1
     outside = [

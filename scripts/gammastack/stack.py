@@ -113,8 +113,9 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
     records : list of dict
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
-        n_events, ontime, livetime, start, stop; with a gradient its values; with a ring
-        n_pixels_without_off: pixels of the run that are left out for want of a ring.
+        n_events, ontime, livetime, start, stop; with a gradient its values;
+        n_pixels_left_out: pixels of the run without a background or an exposure, with a
+        ring also those without OFF.
     """
     stack, records = Stack.empty(geometry, kinds_of_sums(background)), []
     settings = dict(background or {"method": None})
@@ -125,17 +126,18 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
     for run in runs:
         use = True if mask is None else mask[geometry.placement(run.geometry)]
         use = np.broadcast_to(use, run.counts.shape)
-        norm, status, reason = _judge(run, use, ncounts_min, bkg_norm, gradient)
-        more = {}
-        if gradient:
-            more = _gradient_columns(norm)
+        if background is not None:
+            use = use & run.covered
+        norm, position, status, reason = _judge(
+            run, use, ncounts_min, bkg_norm, gradient
+        )
+        n_left_out = 0
         if status == "used":
-            images = _contribution(run, norm, use, ring)
+            bkg = None if run.bkg is None else norm.apply(run.bkg, position)
+            images = _contribution(run, bkg, use, ring)
             stack.add(run, images)
-            if ring is not None:
-                more["n_pixels_without_off"] = int(images["n_without_off"].sum())
-        elif ring is not None:
-            more["n_pixels_without_off"] = 0
+            if background is not None:
+                n_left_out = run.n_pixels - int(images["n_runs"].sum())
         records.append(
             {
                 "OBS_ID": run.obs_id,
@@ -145,7 +147,8 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
                 "bkg_scale_err": norm.error,
                 "n_counts": norm.n_counts,
                 "n_bkg": norm.n_bkg,
-                **more,
+                **(_gradient_columns(norm) if gradient else {}),
+                "n_pixels_left_out": n_left_out,
                 "n_events": run.n_events,
                 "ontime": run.ontime,
                 "livetime": run.livetime,
@@ -157,23 +160,25 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
 
 
 def _gradient_columns(norm):
-    names = ("bkg_gradient_lon", "bkg_gradient_lat")
+    east, north = norm.gradient
+    east_error, north_error = norm.gradient_error
     return {
-        **dict(zip(names, norm.gradient, strict=True)),
-        **{
-            f"{name}_err": error
-            for name, error in zip(names, norm.gradient_error, strict=True)
-        },
+        "bkg_gradient_lon": east,
+        "bkg_gradient_lon_err": east_error,
+        "bkg_gradient_lat": north,
+        "bkg_gradient_lat_err": north_error,
     }
 
 
-def _contribution(run, norm, use, ring):
-    """What a run adds to the sums."""
-    images = {"counts": run.counts}
-    if run.bkg is None:
-        return images
-    bkg = norm.apply(run.bkg, *_field_of_view(run, norm))
-    images |= {
+def _contribution(run, bkg, use, ring):
+    """What a run with a normalised background adds to the sums.
+
+    All images have the same pixels: those with a background and an exposure.
+    """
+    if bkg is None:
+        return {"counts": run.counts}
+    images = {
+        "counts": run.counts,
         "bkg": bkg,
         "exposure": run.exposure,
         "livetime": run.livetime_image,
@@ -181,71 +186,68 @@ def _contribution(run, norm, use, ring):
         "model": run.bkg,
     }
     if ring is None:
-        return images
+        return {kind: np.where(run.covered, one, 0) for kind, one in images.items()}
     off, acceptance_off = ring.estimate(run.counts, bkg, use)
-    alpha = np.divide(
-        bkg, acceptance_off, out=np.zeros_like(bkg), where=acceptance_off > 0
-    )
+    known = run.covered & (acceptance_off > 0)
+    alpha = np.divide(bkg, acceptance_off, out=np.zeros_like(bkg), where=known)
     images |= {
         "acceptance": bkg,
         "bkg": alpha * off,
         "off": off,
         "acceptance_off": acceptance_off,
     }
-    # All images have the same pixels: those with a background
-    known = acceptance_off > 0
-    kept = {kind: np.where(known, image, 0) for kind, image in images.items()}
+    kept = {kind: np.where(known, one, 0) for kind, one in images.items()}
     return {**kept, "n_without_off": run.covered & ~known}
 
 
-def _field_of_view(run, norm):
-    if norm.gradient == (0.0, 0.0):
-        return None, None
-    return offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
-
-
-def require_used(records):
+def require_used(records, where=""):
     """Raise `InputError` if no run of some `records` of `stack_runs` is used."""
     if any(record["status"] == "used" for record in records):
         return
     reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
     raise InputError(
-        f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
+        f"{where}none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
         f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
         " offset_band, observations and ncounts_min."
     )
 
 
 def _judge(run, use, ncounts_min, bkg_norm, gradient):
-    """Norm, status and reason of a run."""
+    """Norm, field-of-view position of the pixels if it needs one, status and reason."""
     if run.n_pixels == 0:
-        return NO_NORM, "dropped", "its field of view does not touch the image"
+        reason = "its field of view does not touch the image"
+        return NO_NORM, None, "dropped", reason
     if not run.livetime > 0:
-        return NO_NORM, "failed", "its livetime is 0: no good time intervals"
+        reason = "its livetime is 0: no good time intervals"
+        return NO_NORM, None, "failed", reason
     if run.n_events <= ncounts_min:
         reason = f"{run.n_events} selected events, ncounts_min is {ncounts_min}"
-        return NO_NORM, "dropped", reason
+        return NO_NORM, None, "dropped", reason
     if run.bkg is None:
-        return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), "used", ""
+        return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), None, "used", ""
     norm = fit_bkg_norm(run.counts, run.bkg, use)
+    if not run.covered.any():
+        missing = "exposure" if (run.bkg > 0).any() else "background model"
+        return norm, None, "failed", f"its {missing} is 0 in all pixels"
     if not bkg_norm:
-        return replace(norm, scale=1.0, error=0.0), "used", ""
+        return replace(norm, scale=1.0, error=0.0), None, "used", ""
     if not norm.usable:
         reason = (
             f"bkg_scale is not positive: {norm.n_counts} counts and {norm.n_bkg:.3g}"
             " expected outside the exclusions"
         )
-        return norm, "failed", reason
-    if gradient:
-        position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
-        norm = fit_bkg_gradient(run.counts, run.bkg, use, *position)
-        if not norm.usable:
-            reason = (
-                f"the gradient of the background cannot be fitted to {norm.n_counts}"
-                " counts outside the exclusions; set background: gradient: false"
-            )
-            return norm, "failed", reason
-    return norm, "used", ""
+        return norm, None, "failed", reason
+    if not gradient:
+        return norm, None, "used", ""
+    position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
+    norm = fit_bkg_gradient(run.counts, run.bkg, use, *position)
+    if norm.usable:
+        return norm, position, "used", ""
+    reason = (
+        f"the gradient of the background cannot be fitted to {norm.n_counts} counts"
+        " outside the exclusions; set background: gradient: false"
+    )
+    return norm, None, "failed", reason
 
 
 def final_images(sums):

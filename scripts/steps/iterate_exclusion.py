@@ -7,6 +7,7 @@ from gammastack.cutouts import read_run_images
 from gammastack.errors import InputError
 from gammastack.exclusion import add_sources
 from gammastack.geometry import ImageGeometry
+from gammastack.maps import label_of_radius
 from gammastack.products import (
     Provenance,
     image_hdu,
@@ -16,6 +17,9 @@ from gammastack.products import (
 )
 from gammastack.stack import final_images, require_used, stack_runs
 from steps.stack_group import run_files
+
+# Parameters that stand in the header
+SETTINGS = ("energy_bands", "ncounts_min", "bkg_norm", "background")
 
 
 def run(inputs, outputs, params, origin):
@@ -38,7 +42,9 @@ def run(inputs, outputs, params, origin):
         changed = bool((longer != mask).any())
         mask, n_rounds = longer, n_rounds + 1
     config = read_config(header)
-    config["exclusion_mask"] = [*config["exclusion_mask"], params["source_search"]]
+    settings = {**params["source_search"], "radius": label_of_radius(params["radius"])}
+    config["exclusion_mask"] = [*config["exclusion_mask"], settings]
+    config |= {key: params[key] for key in SETTINGS}
     excluded = int(np.sum((data > 0) & ~mask))
     note = f"{excluded} pixels excluded in {n_rounds} rounds"
     if changed:

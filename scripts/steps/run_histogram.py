@@ -3,9 +3,11 @@
 from gammastack.acceptance import energy_edges, run_histogram
 from gammastack.datastore import HDULocation
 from gammastack.dl3 import read_observation
+from gammastack.exclusion import exclusion_mask
 from gammastack.geometry import ImageGeometry
 from gammastack.histograms import write_histogram
-from gammastack.products import Provenance, read_config, read_data_and_origin
+from gammastack.products import Provenance
+from steps.exclusion_mask import without_folders
 
 
 def run(inputs, outputs, params, origin):
@@ -15,24 +17,23 @@ def run(inputs, outputs, params, origin):
         if kind in ("events", "gti")
     }
     observation = read_observation(params["obs_id"], hdus)
-    geometry = ImageGeometry.create(**params["image"])
-    mask, header, earlier = read_data_and_origin(inputs["mask"])
-    bands = list(params["energy_bands"].values())
-    histogram = run_histogram(
-        observation,
-        geometry,
-        mask > 0,
-        energy_edges(bands),
-        params["offset_band"][1],
+    offset_max = params["offset_band"][1]
+    # Of the whole field of view, which the image may cut
+    pointing = observation.pointing.ra, observation.pointing.dec
+    width = 2 * offset_max + 2 * params["binsz"]
+    geometry = ImageGeometry.create(
+        pointing, "icrs", "ARC", (width, width), params["binsz"]
     )
-    exclusions = read_config(header)["exclusion_mask"]
+    mask, _ = exclusion_mask(geometry, params["exclusion_mask"])
+    edges = energy_edges(list(params["energy_bands"].values()))
+    histogram = run_histogram(observation, geometry, mask, edges, offset_max)
     provenance = Provenance(
-        {"exclusion_mask": exclusions},
+        {"exclusion_mask": without_folders(params["exclusion_mask"])},
         observation.start.utc.isot,
         observation.stop.utc.isot,
         observation.livetime,
         observation.ontime,
         1,
-        origin=origin.after([earlier]),
+        origin=origin,
     )
     write_histogram(outputs["histogram"], histogram, provenance)

@@ -5,7 +5,10 @@ from gammastack.datastore import HDULocation
 from gammastack.dl3 import oddities, read_observation
 from gammastack.geometry import ImageGeometry
 from gammastack.images import image_units, run_images
-from gammastack.products import Provenance
+from gammastack.products import Provenance, read_config_and_origin
+
+# Parameters that stand in the header
+SETTINGS = ("image", "offset_band", "spectral_index", "for_integral_flux")
 
 
 def run(inputs, outputs, params, origin):
@@ -13,22 +16,21 @@ def run(inputs, outputs, params, origin):
         kind: HDULocation(inputs["dl3"][number], *name_and_class)
         for kind, (number, *name_and_class) in params["hdus"].items()
     }
+    config = {key: params[key] for key in SETTINGS}
     if "acceptance" in inputs:
-        hdus["bkg"] = HDULocation(
-            inputs["acceptance"], "BKG", params["acceptance_class"]
-        )
+        path = inputs["acceptance"]
+        hdus["bkg"] = HDULocation(path, "BKG", params["acceptance_class"])
+        config["acceptance"], earlier = read_config_and_origin(path, "BKG")
+        origin = origin.after([earlier])
     bands = dict(params["energy_bands"])
     observation = read_observation(params["obs_id"], hdus)
-    spectrum = {
-        "spectral_index": params["spectral_index"],
-        "for_integral_flux": params["for_integral_flux"],
-    }
     images = run_images(
         observation,
         ImageGeometry.create(**params["image"]),
         bands.values(),
         params["offset_band"],
-        **spectrum,
+        spectral_index=params["spectral_index"],
+        for_integral_flux=params["for_integral_flux"],
     )
     number, *_ = params["hdus"]["events"]
     cards = [("FILENAME", params["files"][number][0], "file of the events")]
@@ -36,11 +38,6 @@ def run(inputs, outputs, params, origin):
         cards.append(("ZENITH", params["index"]["ZENITH"], "[deg] of the pointing"))
     if notes := oddities(observation, params["index"]):
         cards.append(("NOTE", "; ".join(notes)))
-    config = {
-        "image": params["image"],
-        "offset_band": params["offset_band"],
-        **spectrum,
-    }
     provenances = [
         Provenance.of(
             image, config, band, origin=origin, cards=(*run_cards(image), *cards)

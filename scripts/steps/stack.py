@@ -27,7 +27,7 @@ def run(inputs, outputs, params, origin):
     runs = pd.concat(tables)
     runs = runs[runs["band"] == params["band"]].drop(columns="band")
     runs = runs.sort_values("OBS_ID", ignore_index=True)
-    require_used(runs.to_dict("records"))
+    require_used(runs.to_dict("records"), f"{outputs['counts']}: ")
     provenance = Provenance.of(
         stack,
         read_config(header),
@@ -41,22 +41,26 @@ def run(inputs, outputs, params, origin):
     units = image_units(params["for_integral_flux"])
     write_images(outputs, final_images(stack.images), geometry, units, provenance)
     runs.to_csv(outputs["runs"], index=False)
-    return warnings(params["band"], stack.images)
+    left_out = warnings(runs["n_pixels_left_out"], stack.images, params["background"])
+    return [f"{params['band']}: {text}" for text in left_out]
 
 
-def warnings(band, sums):
-    """What is odd about the sums of a field."""
-    if "exposure" in sums:
-        blind = int(np.sum((sums["exposure"] == 0) & (sums["counts"] > 0)))
-        if blind:
-            yield f"{band}: {blind} pixels with counts have no exposure: flux NaN"
-    if "n_without_off" in sums:
-        left_out = int(sums["n_without_off"].sum())
-        empty = int(np.sum((sums["n_without_off"] > 0) & (sums["n_runs"] == 0)))
-        if left_out:
-            yield (
-                f"{band}: the ring of {left_out} pixels of single runs is excluded"
-                f" altogether, or too small: they are left out. {empty} pixels of the"
-                " image have no background in any run and are NaN. Larger rings, or the"
-                " method 'adaptive ring', leave less out."
-            )
+def warnings(n_left_out, sums, background):
+    """What was left out of the sums."""
+    if not n_left_out.any():
+        return
+    text = (
+        f"{n_left_out.sum()} pixels of {(n_left_out > 0).sum()} runs are left out of all"
+        " images, for want of a background model or an exposure"
+    )
+    if "off" not in sums:
+        yield f"{text}; see n_pixels_left_out in runs.csv"
+        return
+    n_empty = int(np.sum((sums["n_without_off"] > 0) & (sums["n_runs"] == 0)))
+    remedy = "larger rings, or the method 'adaptive ring',"
+    if background["method"] == "adaptive ring":
+        remedy = "a larger r_out_max or threshold_alpha"
+    yield (
+        f"{text}, or of a ring that is large enough and not excluded; {n_empty} pixels of"
+        f" the image have no OFF counts in any run and are NaN; {remedy} may help"
+    )

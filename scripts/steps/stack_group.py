@@ -30,6 +30,7 @@ SETTINGS = (
     "ncounts_min",
     "bkg_norm",
     "background",
+    "acceptance",
 )
 
 

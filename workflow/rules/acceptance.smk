@@ -4,7 +4,7 @@
 rule run_histogram:
     input:
         dl3=by_content(dl3_files),
-        mask="<results>/{field}/known_sources.fits",
+        exclusion=by_content(exclusion_files),
     output:
         histogram="<results>/{field}/runs/{obs_id}/histogram.fits",
     log:
@@ -17,7 +17,9 @@ rule run_histogram:
         obs_id=lambda wildcards: int(wildcards.obs_id),
         files=names_and_contents(dl3_files),
         hdus=hdus_in_files,
-        image=of_field("image"),
+        exclusion_mask=of_field("exclusion_mask"),
+        exclusion_files=names_and_contents(exclusion_files),
+        binsz=lambda wildcards: field_of(wildcards).image["binsz"],
         energy_bands=of_field("energy_bands"),
         offset_band=of_field("offset_band"),
     run:
@@ -32,6 +34,8 @@ rule acceptance:
         picture="<results>/{field}/acceptance/zenith_{zenith}.png",
     log:
         "<results>/{field}/provenance/acceptance-{zenith}.json",
+    wildcard_constraints:
+        field=with_acceptance,
     params:
         software=software_of("acceptance"),
         known=refuse_unknown,

@@ -90,6 +90,11 @@ def step(name, input, output, params, record):
     warnings.extend(f"{output[0]}: {text}" for text in said)
 
 
+def print_warnings():
+    for message in sorted(set(warnings)):
+        print(f"WARNING: {message}")
+
+
 def leave_at_once():
     """Python would wait for the timers that the rate limit of Snakemake leaves behind."""
     for thread in threading.enumerate():

@@ -107,7 +107,7 @@ def field_products(name):
     yield f"{settings.results}/{name}/runs.csv"
     if field.make_background_image:
         yield f"{settings.results}/{name}/exclusion_mask.fits"
-    if field.acceptance is not None or field.source_search is not None:
+    if field.source_search is not None:
         yield f"{settings.results}/{name}/known_sources.fits"
     if field.acceptance is not None:
         for zenith in sorted(set(zenith_bins(name).values())):
@@ -141,8 +141,12 @@ def products(wildcards):
 def leftovers():
     """Maps and tables beside those that this configuration makes."""
     wanted = {Path(path) for path in products(None)}
-    for folder, _ in fields_and_bands():
-        for path in sorted(Path(folder).glob("*")):
+    folders = [Path(folder) for folder, _ in fields_and_bands()]
+    folders += [
+        Path(settings.results) / name / "acceptance" for name in settings.fields
+    ]
+    for folder in folders:
+        for path in sorted(folder.glob("*")):
             if path not in wanted:
                 yield str(path)
 
@@ -222,8 +226,13 @@ def zenith_bin(wildcards):
 
 def runs_of_zenith_bin(wildcards):
     """OBS_IDs of the runs that share an acceptance."""
-    bins = zenith_bins(wildcards.field).items()
-    return [obs_id for obs_id, name in bins if name == wildcards.zenith]
+    bins = zenith_bins(wildcards.field)
+    if wildcards.zenith not in bins.values():
+        raise WorkflowError(
+            f"no run of {wildcards.field} is in the zenith bin {wildcards.zenith}; its"
+            f" bins are {', '.join(sorted(set(bins.values())))}"
+        )
+    return [obs_id for obs_id, name in bins.items() if name == wildcards.zenith]
 
 
 def histogram_files(wildcards):
@@ -262,19 +271,17 @@ def group_runs(wildcards):
     return groups(wildcards.field)[wildcards.group]
 
 
-def run_files(kind):
-    """The images of one kind of all runs of a group, or else of the field."""
+def all_runs(wildcards):
+    """The runs of the field, in the order of OBS_ID."""
+    return selected_runs(wildcards.field)
 
-    def files(wildcards):
-        field = wildcards.field
-        whole = not hasattr(wildcards, "group")
-        obs_ids = selected_runs(field) if whole else group_runs(wildcards)
-        return [
-            f"{settings.results}/{field}/runs/{obs_id}/{kind}.fits"
-            for obs_id in obs_ids
-        ]
 
-    return files
+def run_files(kind, runs=group_runs):
+    """The images of one kind of all runs of a group, or of others."""
+    return lambda wildcards: [
+        f"{settings.results}/{wildcards.field}/runs/{obs_id}/{kind}.fits"
+        for obs_id in runs(wildcards)
+    ]
 
 
 def group_files(wildcards):

@@ -29,9 +29,9 @@ use rule known_sources as exclusion_mask with:
 
 rule iterate_exclusion:
     input:
-        counts=run_files("counts"),
-        bkg=run_files("bkg"),
-        exposure=run_files("exposure"),
+        counts=run_files("counts", all_runs),
+        bkg=run_files("bkg", all_runs),
+        exposure=run_files("exposure", all_runs),
         mask="<results>/{field}/known_sources.fits",
     output:
         mask="<results>/{field}/exclusion_mask.fits",
@@ -48,6 +48,7 @@ rule iterate_exclusion:
         bkg_norm=of_field("bkg_norm"),
         background=of_field("background"),
         radius=lambda wildcards: field_of(wildcards).radii[""],
+        # By which scripts/verify.py finds the radius among those of the field
         suffix="",
         source_search=of_field("source_search"),
     run:
@@ -78,6 +79,7 @@ rule stack_group:
         ncounts_min=of_field("ncounts_min"),
         bkg_norm=of_field("bkg_norm"),
         background=of_field("background"),
+        acceptance=of_field("acceptance"),
     run:
         step("stack_group", input, output, params, log)
 

@@ -27,8 +27,7 @@ onstart:
 
 
 onsuccess:
-    for message in sorted(set(warnings)):
-        print(f"WARNING: {message}")
+    print_warnings()
     summary = Path(settings.results) / "summary.csv"
     if summary.is_file() and "summary" in {
         job.rule.name for job in workflow.dag.jobs
@@ -40,6 +39,7 @@ onsuccess:
 
 
 onerror:
+    print_warnings()
     # The last lines on the screen say what to do
     messages = sorted(set(refusals))
     for message in messages[:5]:

@@ -247,10 +247,11 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
             _check_index(activity, store, reasons)
         for file in activity["input"]:
             # An archive holds the files of its exclusions
-            if file["kind"] != "data" or (bundle.is_archive and not is_of_run):
+            of_store = is_of_run and file["role"] != "exclusion"
+            if file["kind"] != "data" or (bundle.is_archive and not of_store):
                 continue
             name = Path(file["url"]).name
-            path = _find(file, activity, store if is_of_run else None)
+            path = _find(file, activity, store if of_store else None)
             if path is None and why_not:
                 missing.add(name)
             elif path is None:
