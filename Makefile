@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint validation lock clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,6 +15,10 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+
+# docs/validation.md; GAMMAPY_DATA and GAMMASTACK_REFERENCE must be set
+validation: .venv/ready
+	PYTHONPATH=scripts:docs:tests $(BIN)/python -m validation
 
 # A new set of versions; needs uv
 lock:

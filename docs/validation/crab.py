@@ -1,0 +1,214 @@
+"""Section 3.3: the flux of the Crab nebula against the published one."""
+
+import numpy as np
+from astropy.io import fits
+
+from gammastack.correlation import counts_in_disk, mean_in_disk
+from gammastack.exclusion import exclusion_mask
+from gammastack.flux import flux_maps
+from gammastack.geometry import separation, unit_vectors
+from gammastack.images import run_images
+from gammastack.stack import final_images, stack_runs
+from validation.disks import PULL
+from validation.gammapy_cases import case
+from validation.report import table
+from validation.simulation import IRF, RING
+
+POSITION = 83.6333, 22.0145
+BAND = 1.0, 100.0  # TeV
+RADIUS = 0.3  # deg
+INDEX = 2.6
+INDICES = 2.4, INDEX, 2.8
+FAR = 1.0  # deg from the pointing
+# Aharonian et al. (2006), DOI 10.1051/0004-6361:20065351: above 1 TeV, in 1e-11 cm-2 s-1
+PUBLISHED, STATISTICAL, SYSTEMATIC = 2.26, 0.08, 0.45
+# Nigro et al. (2019), DOI 10.1051/0004-6361/201834938: the same runs, fitted with gammapy.
+# amplitude (E / TeV)^-(alpha + beta log10(E / TeV)) in 1e-11 cm-2 s-1 TeV-1, with the
+# covariance of amplitude, alpha and beta in their results
+LOG_PARABOLA = np.array([4.4744, 2.39290, 0.37193])
+COVARIANCE = np.array(
+    [
+        [8.2361e-2, 2.20653e-2, -1.05218e-2],
+        [2.20653e-2, 3.34039e-2, -3.65553e-2],
+        [-1.05218e-2, -3.65553e-2, 5.01803e-2],
+    ]
+)
+
+
+def log_parabola_flux(parameters):
+    """Integral of a log parabola over the band."""
+    amplitude, alpha, beta = parameters
+    energy = np.geomspace(*BAND, 2001)
+    spectrum = amplitude * energy ** -(alpha + beta * np.log10(energy))
+    return np.trapezoid(spectrum * energy, np.log(energy))
+
+
+def flux_of_same_runs():
+    """Flux that was fitted to the same runs, and its error."""
+    flux = log_parabola_flux(LOG_PARABOLA)
+    steps = 1e-4 * np.eye(3)
+    slope = [(log_parabola_flux(LOG_PARABOLA + one) - flux) / 1e-4 for one in steps]
+    return flux, float(np.sqrt(slope @ COVARIANCE @ slope))
+
+
+def point_spread(path):
+    """Part of the point spread function in the disk, of what is in its table.
+
+    Returns
+    -------
+    energy, offset : ndarray
+        Nodes of the table in TeV and deg.
+    in_disk : ndarray, shape (n_offset, n_energy)
+    """
+    psf = fits.getdata(path, "PSF")
+    low, high = (np.radians(psf[f"RAD_{end}"][0].astype(float)) for end in ("LO", "HI"))
+    density = psf["RPSF"][0].astype(float)
+
+    def within(radius):
+        edges = (np.clip(edge, None, np.radians(radius)) for edge in (low, high))
+        inner, outer = (np.cos(edge) for edge in edges)
+        return np.tensordot(2 * np.pi * (inner - outer), density, axes=1)
+
+    energy = np.sqrt(psf["ENERG_LO"][0] * psf["ENERG_HI"][0])
+    in_disk, in_table = within(RADIUS), within(180)
+    # There is nothing below the threshold
+    filled = in_table.min(axis=0) > 0
+    return energy[filled], psf["THETA_LO"][0], in_disk[:, filled] / in_table[:, filled]
+
+
+def offset_of(observation):
+    """Angle in deg between the source and the pointing."""
+    pointing = observation.pointing
+    return separation(unit_vectors(*POSITION), unit_vectors(pointing.ra, pointing.dec))
+
+
+def containment(observation, path, index):
+    """Part of the gamma rays of a run that is found in the disk, and their number."""
+    energy, nodes, in_disk = point_spread(path)
+    offset = offset_of(observation)
+    fine = np.geomspace(*BAND, 401)
+    area = [observation.aeff.evaluate(e, np.array([offset]))[0] for e in fine]
+    # Steps are equal in the logarithm of the energy
+    weight = observation.livetime * np.array(area) * fine ** (1 - index)
+    of_energy = [np.interp(offset, nodes, column) for column in in_disk.T]
+    inside = np.interp(np.log(fine), np.log(energy), of_energy)
+    return (weight @ inside) / weight.sum(), weight.sum()
+
+
+def mean_containment(field, index):
+    """Part of the gamma rays in the disk of all runs together."""
+    parts = [
+        containment(
+            field.observation(obs_id), field.store.hdus(obs_id)["events"].path, index
+        )
+        for obs_id in field.obs_ids
+    ]
+    values, weights = np.transpose(parts)
+    return np.average(values, weights=weights)
+
+
+def fluxes(field, index, method):
+    """Counts and background in the disk, and the flux with its errors in 1e-11 cm-2 s-1."""
+    mask, _ = exclusion_mask(field.geometry, field.exclusions)
+    runs = (
+        run_images(
+            field.observation(obs_id),
+            field.geometry,
+            [BAND],
+            field.offset_band,
+            spectral_index=index,
+            for_integral_flux=True,
+        )[0]
+        for obs_id in field.obs_ids
+    )
+    stack, _ = stack_runs(field.geometry, runs, mask, background=method)
+    images, radius = final_images(stack.images), field.geometry.in_pixels(RADIUS)
+    measured = counts_in_disk(images, radius)
+    exposure = mean_in_disk(images["exposure"], radius)
+    maps = flux_maps(measured, exposure, confidence=0.95, n_sigma=5)
+    ((row,), (column,), _) = field.geometry.pixel_index(*map(np.atleast_1d, POSITION))
+    names = "flux_corr", "flux_corr_errn", "flux_corr_errp"
+    n = measured.excess + measured.background
+    counts = round(float(n[row, column])), float(measured.background[row, column])
+    return *counts, *(float(maps[name][row, column]) * 1e11 for name in names)
+
+
+def corrected(field, index, method):
+    """Row of the first table; the flux corrected for the disk, and its error."""
+    inside = mean_containment(field, index)
+    n, background, found, down, up = fluxes(field, index, method)
+    row = (
+        *(len(field.obs_ids), method["method"], index, n, f"{background:.1f}"),
+        f"{found:.2f} -{down:.2f} +{up:.2f}",
+        f"{inside:.4f}",
+        f"{found / inside:.2f} -{down / inside:.2f} +{up / inside:.2f}",
+    )
+    return row, found / inside, max(down, up) / inside
+
+
+def selections():
+    """The runs at small and at large offsets of the source, by their description."""
+    near, far = case("crab_exact"), case("crab_exact")
+    is_far = {
+        obs_id: offset_of(near.observation(obs_id)) > FAR for obs_id in near.obs_ids
+    }
+    near.obs_ids = [obs_id for obs_id, yes in is_far.items() if not yes]
+    far.obs_ids = [obs_id for obs_id, yes in is_far.items() if yes]
+    return {f"closer than {FAR:g} deg": near, f"farther than {FAR:g} deg": far}
+
+
+def comparison(text, ours, theirs):
+    """Row that compares two fluxes and their errors."""
+    (flux, error), (published, *errors) = ours, theirs
+    total = np.sqrt(error**2 + sum(one**2 for one in errors))
+    pull = (flux - published) / total
+    return (
+        *(text, f"{flux:.2f} ± {error:.2f}"),
+        " ± ".join(f"{value:.2f}" for value in theirs),
+        *(f"{flux / published - 1:+.0%}", f"{pull:+.1f}", abs(pull) <= PULL),
+    )
+
+
+def section():
+    """The section of the page."""
+    field = case("crab_exact")
+    settings = [(index, IRF) for index in INDICES] + [(INDEX, RING)]
+    rows, *ours = zip(*(corrected(field, *one) for one in settings), strict=True)
+    middle = [values[INDICES.index(INDEX)] for values in ours]
+    published = PUBLISHED, STATISTICAL, SYSTEMATIC
+    comparisons = [
+        comparison("Nigro et al., the same runs", middle, flux_of_same_runs()),
+        comparison("Aharonian et al.", middle, published),
+    ]
+    parts = {
+        text: corrected(part, INDEX, IRF)[1:] for text, part in selections().items()
+    }
+    comparisons += [
+        comparison(f"Aharonian et al., runs {text}", flux, published)
+        for text, flux in parts.items()
+    ]
+    (near, near_error), (far, far_error) = parts.values()
+    ratio, error = far / near, far / near * np.hypot(near_error / near, far_error / far)
+    columns = (
+        "runs|background|index|counts|background counts|flux|in the disk|corrected"
+    )
+    compared = "published by|found|published|difference|in errors|ok"
+    low, high = BAND
+    return f"""\
+### 3.3 Flux of the Crab nebula
+
+{len(field.obs_ids)} runs, {low:g} to {high:g} TeV, `flux_corr` in a disk of {RADIUS} deg as integral flux in 1e-11 cm-2 s-1. Corrected: divided by the part
+of the point spread function in the disk (`PSF` tables of the runs at the offset of the source, weighted with spectrum and exposure).
+
+{table(columns.split("|"), rows)}
+
+Published fluxes above {low:g} TeV with their errors: Aharonian et al. 2006, statistical and systematic
+([DOI 10.1051/0004-6361:20065351](https://doi.org/10.1051/0004-6361:20065351)), from other observations; Nigro et al. 2019
+([DOI 10.1051/0004-6361/201834938](https://doi.org/10.1051/0004-6361/201834938)), statistical, the integral of the log parabola that gammapy fitted to the spectrum of the same runs with
+energy dispersion. Found: corrected, index {INDEX}, background irf. A difference may be up to {PULL:g} errors, ours and theirs together.
+
+{table(compared.split("|"), comparisons)}
+
+Not corrected: energy dispersion, gamma rays above {high:g} TeV, the curvature of the spectrum. The runs farther than {FAR:g} deg give {ratio:.2f} ± {error:.2f} times
+the flux of the others with the effective areas of the release; how far the exposure is that of gammapy, section 3.2 says. This is a test of the program, no measurement of the source.
+"""
