@@ -187,6 +187,7 @@ def section():
         comparison(f"Aharonian et al., runs {text}", flux, published)
         for text, flux in parts.items()
     ]
+    beyond = sum(abs(float(pull)) > 1 for *_, pull, _ in comparisons)
     (near, near_error), (far, far_error) = parts.values()
     ratio, error = far / near, far / near * np.hypot(near_error / near, far_error / far)
     columns = (
@@ -209,6 +210,6 @@ energy dispersion. Found: corrected, index {INDEX}, background irf. A difference
 
 {table(compared.split("|"), comparisons)}
 
-Not corrected: energy dispersion, gamma rays above {high:g} TeV, the curvature of the spectrum. The runs farther than {FAR:g} deg give {ratio:.2f} ± {error:.2f} times
+{beyond} of the {len(comparisons)} differences are larger than one error. Not corrected: energy dispersion, gamma rays above {high:g} TeV, the curvature of the spectrum. The runs farther than {FAR:g} deg give {ratio:.2f} ± {error:.2f} times
 the flux of the others with the effective areas of the release; how far the exposure is that of gammapy, section 3.2 says. This is a test of the program, no measurement of the source.
 """

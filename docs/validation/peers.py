@@ -172,6 +172,8 @@ def own_ring():
 def section(folder):
     """The section of the page."""
     rows = [row for name in FIELDS for row in irf_rows(name)]
+    par = case("crab_ring").params["parameters"]
+    ring, n_bins = par["ring"], par["bkg_oversampling"]
     largest, scatter = own_ring()
     without = ", ".join(
         f"{without_their_events(name):.2f} ({field})" for name, field in FIELDS.items()
@@ -180,7 +182,7 @@ def section(folder):
     return f"""\
 ### 3.2 gammapy 2.1, pixel by pixel
 
-The background of gammapy integrated exactly between its nodes in energy, as here; offset below 2 deg, disks of 0.1 deg. Differences are relative,
+The background of gammapy integrated exactly between its nodes in energy, as here; offset below {par["offset_max"]:g} deg, disks of {par["rcorr"]:g} deg. Differences are relative,
 those of counts and significances absolute. Events outside the good time intervals, which gammapy uses, are added to ours here. It computes positions in float32,
 which moves some events to the next pixel.
 
@@ -190,8 +192,8 @@ With the events in good times alone, as everywhere else, significances differ by
 disks that hold such an event.
 
 {one_bin.paragraph(folder)}
-Rings of 0.5 + 0.3 deg around the pixels of the Crab field: on gammapy's stacked images, and run by run with its events (beyond the offset cut
-and outside the good times) and its 20 bins in energy.
+Rings of {ring["r_in"]:g} + {ring["width"]:g} deg around the pixels of the Crab field: on gammapy's stacked images, and run by run with its events (beyond the offset cut
+and outside the good times) and its {n_bins} bins in energy.
 
 {table(columns, ring_rows())}
 

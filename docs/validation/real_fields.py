@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from astropy import units as u
 from scipy.stats import norm
 
 from validation import workflow
@@ -124,11 +125,18 @@ def draw_histograms(folder):
     return save(figure, "real_histograms", caption, folder)
 
 
+def excluded_radii():
+    """Radii of the circles around known sources, with their units."""
+    for field in workflow.settings()["fields"].values():
+        yield from (circle["radius"] for circle in field.get("exclusion_mask", []))
+
+
 def section(folder):
     """The section of the page."""
     for method in workflow.MORE:
         workflow.run_workflow(method)
     ring = workflow.settings("ring")["background"]
+    largest = max(map(u.Quantity, excluded_radii()))
     runs = norms()
     flagged = runs[runs["outlier"]]
     named = ", ".join(
@@ -152,7 +160,7 @@ def section(folder):
 ### 3.1 Empty sky and norms
 
 The workflow with `{workflow.CONFIG}` ({len(workflow.fields())} fields, {len(runs)} runs used, 1 to 10 TeV, disks of 0.1 deg), and again with a ring of {ring["r_in"]}
-+ {ring["width"]} for all fields, which is outside the largest source. Mean and width of the significance outside the exclusions, measured / expected for Poisson
++ {ring["width"]} for all fields (the largest exclusion has a radius of {largest}). Mean and width of the significance outside the exclusions, measured / expected for Poisson
 counts (`off_statistics.csv`). Pull: the width of disks that do not overlap from the expected one, in errors.
 
 {table(columns, map(field_row, workflow.fields()))}
