@@ -20,7 +20,7 @@ from project import SETTINGS, Project
 
 CENTER = 83.63, 22.01
 # For --hypothesis-profile: half an hour for the sequences of test_updates.py
-settings.register_profile("thorough", max_examples=5000)
+settings.register_profile("thorough", max_examples=10_000)
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,6 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
         ),
         ({"ul_confidence": 0.9}, [f"flux sky {BAND}", "provenance sky"]),
         ({"background": "ring"}, RING),
-        ({"background": {"method": "irf", "gradient": True}}, STACK),
         ({"bkg_norm": False}, STACK),
         ({"ncounts_min": 5}, STACK),
         ({"observations": {"exclude": [1003]}}, STACK),

@@ -112,7 +112,7 @@ def new_project(folder):
 
 @settings(
     # The usual number is 100
-    max_examples=settings.default.max_examples // 50,
+    max_examples=settings.default.max_examples // 100,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -205,13 +205,6 @@ def test_bad_run_keeps_the_others(project, built):
         ({"exclusion_mask": ["missing.reg"], "fields": {"sky": {}}}, "missing.reg"),
         (
             {
-                "exclusion_mask": [{"catalog": "config/config.yaml"}],
-                "fields": {"sky": {}},
-            },
-            "exclusion_mask: catalog: 'config/config.yaml' is not a readable table",
-        ),
-        (
-            {
                 "exclusion_mask": [
                     {"threshold": 2, "threshold_low": 1, "margin": "3 deg"}
                 ]
@@ -219,14 +212,9 @@ def test_bad_run_keeps_the_others(project, built):
             | {"fields": {"sky": {}}},
             "the search for sources excludes the whole image",
         ),
-        ({"background": {"method": "ring", "r_out": "1 deg"}}, "unknown key 'r_out'"),
         (
             {"background": "acceptance", "energy_bands": [["50 TeV", "99 TeV"]]},
             "events from 50 TeV to 99 TeV",
-        ),
-        (
-            {"background": {"method": "acceptance", "zenith_bins": [0, 21, 23]}},
-            "zenith_bins: run 1003, 1004 is in none of the bins",
         ),
     ],
 )
