@@ -8,8 +8,9 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from dl3_files import refused
-from gammastack.exclusion import add_sources, exclusion_mask, read_catalog
+from gammastack.exclusion import exclusion_mask, read_catalog
 from gammastack.geometry import ImageGeometry
+from gammastack.source_search import add_sources
 
 CENTER = 83.6, 22.0
 PLAIN = ImageGeometry.create(CENTER, "icrs", "TAN", (5, 4), 0.05)

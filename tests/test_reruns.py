@@ -220,7 +220,7 @@ def test_code_changed(project, module, jobs):
 @pytest.mark.parametrize(
     "package, jobs",
     [
-        ("scipy", [*IMAGES, *MASK, *STACK]),
+        ("scipy", [*IMAGES, *STACK]),
         ("regions", [*MASK, *STACK]),
     ],
 )

@@ -6,7 +6,6 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
-from scipy.ndimage import binary_propagation
 
 from gammastack.errors import InputError
 from gammastack.geometry import (
@@ -15,7 +14,6 @@ from gammastack.geometry import (
     separation,
     unit_vectors,
 )
-from gammastack.kernels import correlate, disk_kernel
 
 # Names of the columns of a catalogue, in small letters
 CATALOG_COLUMNS = {
@@ -158,34 +156,6 @@ def _catalog_column(table, name, path, missing=None):
         ) from error
     values = np.ma.filled(values, np.nan)
     return values if missing is None else np.where(np.isnan(values), missing, values)
-
-
-def add_sources(mask, significance, threshold, threshold_low, margin):
-    """Exclude significant pixels, what is connected to them, and a margin around it.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (ny, nx)
-        True = use.
-    significance : ndarray, shape (ny, nx)
-    threshold : float
-        A source has a pixel of at least this significance.
-    threshold_low : float
-        Neighbouring pixels, also diagonal ones, of at least this belong to it
-        (hysteresis).
-    margin : tuple of float
-        In pixels along x and y.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
-    """
-    values = np.nan_to_num(significance, nan=-np.inf)
-    source = binary_propagation(
-        values >= threshold, structure=np.ones((3, 3)), mask=values >= threshold_low
-    )
-    around = correlate(source.astype(float), disk_kernel(margin)) > 0.5
-    return mask & ~around
 
 
 def _read_text(path):

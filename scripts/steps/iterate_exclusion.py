@@ -5,7 +5,6 @@ import numpy as np
 from gammastack.correlation import counts_in_disk
 from gammastack.cutouts import read_run_images
 from gammastack.errors import InputError
-from gammastack.exclusion import add_sources
 from gammastack.geometry import ImageGeometry
 from gammastack.maps import label_of_radius
 from gammastack.products import (
@@ -15,6 +14,7 @@ from gammastack.products import (
     read_data_and_origin,
     write_hdus,
 )
+from gammastack.source_search import add_sources
 from gammastack.stack import final_images, require_used, stack_runs
 from steps.stack_group import run_files
 
