@@ -102,6 +102,8 @@ class Project:
             capture_output=True,
             text=True,
             env=shell_environment() | environment,
+            # So that a signal to the group of the invocation does not end the tests
+            start_new_session=True,
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))

@@ -5,6 +5,7 @@ DOI 10.5281/zenodo.7304668.
 """
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import isfile
@@ -48,9 +49,12 @@ class DataStore:
     Attributes
     ----------
     folder : pathlib.Path
+    index : dict of str to astropy.io.fits.BinTableHDU, optional
+        The index by file name, for a store whose files are still to be made.
     """
 
     folder: Path
+    index: dict | None = None
 
     @classmethod
     def from_dir(cls, folder):
@@ -74,6 +78,8 @@ class DataStore:
         return store
 
     def _index_file(self, name):
+        if self.index:
+            return self.folder / name
         for candidate in (name, name.removesuffix(".gz")):
             if (self.folder / candidate).is_file():
                 return self.folder / candidate
@@ -85,8 +91,13 @@ class DataStore:
     def _read_index(self, name, columns):
         path = self._index_file(name)
         try:
-            with fits.open(path) as hdus:
-                header, table = hdus[1].header, Table(hdus[1].data)
+            with ExitStack() as stack:
+                hdu = (
+                    self.index[name]
+                    if self.index
+                    else stack.enter_context(fits.open(path))[1]
+                )
+                header, table = hdu.header, Table(hdu.data)
                 table.convert_bytestring_to_unicode()
         # What astropy raises on a damaged file is not documented
         except Exception as error:

@@ -74,11 +74,6 @@ class SimulatedRun:
         return [self.start, middle + GAP], [middle, self.stop]
 
 
-def simulated_obs_ids(n_runs):
-    """OBS_IDs of simulated runs."""
-    return range(FIRST_OBS_ID, FIRST_OBS_ID + n_runs)
-
-
 def simulated_runs(center, wobble, n_runs, seed):
     """Wobble runs in turn to the north, south, east and west of a position."""
     rng = np.random.default_rng(seed)
@@ -91,7 +86,7 @@ def simulated_runs(center, wobble, n_runs, seed):
     return [
         SimulatedRun(*truth)
         for truth in zip(
-            simulated_obs_ids(n_runs),
+            range(FIRST_OBS_ID, FIRST_OBS_ID + n_runs),
             pointings.ra.deg.tolist(),
             pointings.dec.deg.tolist(),
             starts.tolist(),
@@ -317,6 +312,12 @@ def observation_hdus(run, model, sources, seed):
     )
     gti.header.update({**GADF, **TIME, "HDUCLAS1": "GTI"})
     return [fits.PrimaryHDU(), events, gti, *responses(model)]
+
+
+def simulated_index(center, wobble, n_runs, seed, **_):
+    """The observation index and the HDU index of a store with a file per run."""
+    runs = simulated_runs(center, wobble, n_runs, seed)
+    return index_hdus(runs, [f"run_{run.obs_id}.fits" for run in runs])
 
 
 def index_hdus(runs, file_names):

@@ -14,6 +14,7 @@ rule run_histogram:
     params:
         software=software_of("run_histogram"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_data),
         obs_id=lambda wildcards: int(wildcards.obs_id),
         files=names_and_contents(dl3_files),
         hdus=hdus_in_files,
@@ -39,6 +40,7 @@ rule acceptance:
     params:
         software=software_of("acceptance"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_histograms),
         obs_ids=runs_of_zenith_bin,
         zenith="{zenith}",
         energy_bands=of_field("energy_bands"),

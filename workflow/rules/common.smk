@@ -1,10 +1,13 @@
 import atexit
+import json
 import os
 import re
 import sys
 import threading
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -16,7 +19,7 @@ from gammastack.provenance.activity import write_failure
 from gammastack.errors import InputError
 from gammastack.config import SIMULATED_STORE, read_config
 from gammastack.provenance.contents import Contents
-from gammastack.datastore import DataStore, hdu_types
+from gammastack.datastore import HDU_INDEX, OBS_INDEX, DataStore, hdu_types
 from gammastack.exclusion import file_of
 from gammastack.groups import stable_groups
 from gammastack.provenance.origin import code_hash
@@ -76,7 +79,8 @@ def step(name, input, output, params, record):
     """Perform `steps.<name>`; the record of what it did is the log of a rule."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
     outputs.pop("record", None)
-    del params["software"], params["known"]
+    for key in ("software", "known", "upstream"):
+        params.pop(key, None)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         said = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
@@ -110,6 +114,41 @@ def software_of(name):
     made_of = software(f"steps.{name}", SCRIPTS)
     versions = (f"{name} {version}" for name, version in made_of["packages"].items())
     return " ".join([code_hash(made_of["modules"]), *versions])
+
+
+@cache
+def recipe(name, **wildcards):
+    """Hash of all that a job goes back to: its parameters, and those of the jobs before it.
+
+    It is the parameter `upstream` of the jobs that follow. Snakemake does not miss an
+    intermediate result that a failed or killed job left out if what was made from it is
+    there, and would take that for up to date; but it sees that a parameter has changed.
+    """
+    job = SimpleNamespace(**wildcards)
+    params = {
+        key: value(job) if callable(value) else value
+        for key, value in getattr(rules, name).params.items()
+        # The only one that looks at the outputs
+        if key != "known"
+    }
+    text = json.dumps([name, wildcards, params], sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def upstream(*functions):
+    """Recipes of the jobs before a job, as one parameter of it.
+
+    Parameters
+    ----------
+    *functions : callable
+        Return the recipes for the wildcards of the job.
+    """
+
+    def of_job(wildcards):
+        recipes = [one for function in functions for one in function(wildcards)]
+        return sha256(" ".join(recipes).encode()).hexdigest()[:16]
+
+    return of_job
 
 
 def refuse_unknown(wildcards, output):

@@ -66,8 +66,11 @@ on_off_images = {
 @cache
 def datastore(folder):
     if settings.simulation:
-        # The store is made by this workflow: wait for it
-        checkpoints.simulate_index.get()
+        # The store is made by this workflow: its index is known beforehand
+        from gammastack.simulate import simulated_index
+
+        index = simulated_index(**settings.simulation)
+        return DataStore(Path(folder), dict(zip((OBS_INDEX, HDU_INDEX), index)))
     return refuse_clearly(DataStore.from_dir, folder)
 
 
@@ -88,7 +91,8 @@ def check_observations():
     for name, field in settings.fields.items():
         store = datastore(field.datastore)
         types = hdu_types(field.responses)
-        refuse_clearly(store.require, selected_runs(name), types)
+        if not settings.simulation:
+            refuse_clearly(store.require, selected_runs(name), types)
         if field.acceptance is not None:
             zenith_bins(name)
 
@@ -133,6 +137,8 @@ def field_products(name):
 
 def products(wildcards):
     """What is made of all fields by default."""
+    if settings.simulation:
+        yield from rules.simulate_index.output
     for name in settings.fields:
         yield from field_products(name)
         yield f"{settings.results}/{name}/provenance/prov.json"
@@ -152,12 +158,10 @@ def leftovers():
 
 
 def simulated_files(wildcards):
-    from gammastack.simulate import simulated_obs_ids
-
-    return expand(
-        "<simulated>/run_{obs_id}.fits",
-        obs_id=simulated_obs_ids(settings.simulation["n_runs"]),
-    )
+    return [
+        f"{settings.results}/{SIMULATED_STORE}/run_{obs_id}.fits"
+        for obs_id in datastore(f"{settings.results}/{SIMULATED_STORE}").observations.index
+    ]
 
 
 def dl3_hdus(wildcards):
@@ -292,6 +296,86 @@ def group_files(wildcards):
     ]
 
 
+def recipes_of_data(wildcards):
+    """Of the simulation of a run; what else is read counts by its content."""
+    if settings.simulation:
+        yield recipe("simulate_run", obs_id=wildcards.obs_id)
+
+
+def recipes_of_histograms(wildcards):
+    """Of what an acceptance is made from."""
+    for obs_id in runs_of_zenith_bin(wildcards):
+        yield recipe("run_histogram", field=wildcards.field, obs_id=str(obs_id))
+
+
+def recipes_of_acceptance(wildcards):
+    """Of the acceptance of a run, if it has one."""
+    if field_of(wildcards).acceptance is not None:
+        zenith = zenith_bin(wildcards)
+        yield recipe("acceptance", field=wildcards.field, zenith=zenith)
+
+
+def recipes_of_runs(runs=group_runs):
+    """Of the images of all runs of a group, or of others."""
+    return lambda wildcards: [
+        recipe("run_images", field=wildcards.field, obs_id=str(obs_id))
+        for obs_id in runs(wildcards)
+    ]
+
+
+def recipes_of_mask(wildcards):
+    """Of the exclusion mask, if the field has a background."""
+    field = field_of(wildcards)
+    if field.make_background_image:
+        maker = "exclusion_mask" if field.source_search is None else "iterate_exclusion"
+        yield recipe(maker, field=wildcards.field)
+
+
+def recipes_of_groups(wildcards):
+    """Of the sums of all groups of the field."""
+    for group in groups(wildcards.field):
+        yield recipe("stack_group", field=wildcards.field, group=group)
+
+
+def recipes_of_stack(wildcards):
+    """Of the sums of the field in a band."""
+    yield recipe("stack", field=wildcards.field, band=wildcards.band)
+
+
+def recipes_of_bands(wildcards):
+    """Of the sums of the field in all bands."""
+    for band in field_of(wildcards).energy_bands:
+        yield recipe("stack", field=wildcards.field, band=band)
+
+
+def recipes_of_products(wildcards):
+    """Of all that is made of a field by default, but for what a stack is made from."""
+    name, field = wildcards.field, field_of(wildcards)
+    yield recipe("run_table", field=name)
+    for band in field.energy_bands:
+        if not field.make_background_image:
+            continue
+        for maker in ("excess", "off_statistics", "bkg_norm_table"):
+            yield recipe(maker, field=name, band=band)
+        for radius in field.radii:
+            yield recipe("significance", field=name, band=band, radius=radius)
+            yield recipe("flux", field=name, band=band, radius=radius)
+
+
+def recipes_of_archive(wildcards):
+    """Of all that an archive is made from."""
+    yield recipe("provenance", field=wildcards.field)
+
+
+def recipes_of_fields(wildcards):
+    """Of what the summary of all fields and bands is made from."""
+    for name, field in settings.fields.items():
+        for band in field.energy_bands:
+            yield recipe("stack", field=name, band=band)
+            if field.make_background_image:
+                yield recipe("significance", field=name, band=band, radius="")
+
+
 def exclusion_files(wildcards):
     """Regions, masks and catalogues among the exclusions."""
     return [*filter(None, map(file_of, field_of(wildcards).exclusion_mask))]
@@ -331,5 +415,5 @@ def fields_and_bands():
             yield f"{settings.results}/{name}/{band}", image
 
 
-if workflow.exec_mode == ExecMode.DEFAULT and not settings.simulation:
+if workflow.exec_mode == ExecMode.DEFAULT:
     check_observations()

@@ -14,6 +14,7 @@ rule excess:
     params:
         software=software_of("excess"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_stack),
         for_integral_flux=of_field("for_integral_flux"),
     run:
         step("excess", input, output, params, log)
@@ -32,6 +33,7 @@ rule significance:
     params:
         software=software_of("significance"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_stack),
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
         suffix="{radius}",
     run:
@@ -67,6 +69,7 @@ rule flux:
     params:
         software=software_of("flux"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_stack),
         radius=lambda wildcards: field_of(wildcards).radii[wildcards.radius],
         suffix="{radius}",
         for_integral_flux=of_field("for_integral_flux"),
@@ -99,6 +102,7 @@ rule off_statistics:
     params:
         software=software_of("off_statistics"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_stack),
         radii=of_field("radii"),
     run:
         step("off_statistics", input, output, params, log)

@@ -11,6 +11,7 @@ rule provenance:
     params:
         software=software_of("provenance"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_products),
         products=lambda wildcards: list(field_products(wildcards.field)),
     run:
         step("provenance", input, output, params, log)
@@ -30,6 +31,7 @@ rule archive_of_field:
     params:
         software=software_of("archive"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_archive),
         project=os.path.relpath(workflow.basedir),
         config=config_as_given,
         files=names_and_contents(archived_files),

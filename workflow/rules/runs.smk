@@ -22,6 +22,7 @@ rule run_images:
     params:
         software=software_of("run_images"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_data, recipes_of_acceptance),
         obs_id=lambda wildcards: int(wildcards.obs_id),
         files=names_and_contents(dl3_files),
         hdus=hdus_in_files,

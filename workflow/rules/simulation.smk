@@ -15,7 +15,7 @@ rule simulate_run:
         step("simulate_run", input, output, params, log)
 
 
-checkpoint simulate_index:
+rule simulate_index:
     input:
         dl3=simulated_files,
     output:

@@ -42,6 +42,7 @@ rule iterate_exclusion:
     params:
         software=software_of("iterate_exclusion"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_runs(all_runs)),
         image=of_field("image"),
         energy_bands=of_field("energy_bands"),
         ncounts_min=of_field("ncounts_min"),
@@ -70,6 +71,7 @@ rule stack_group:
     params:
         software=software_of("stack_group"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_runs(), recipes_of_mask),
         obs_ids=group_runs,
         image=of_field("image"),
         energy_bands=of_field("energy_bands"),
@@ -109,6 +111,7 @@ rule stack:
     params:
         software=software_of("stack"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_groups),
         groups=lambda wildcards: list(groups(wildcards.field)),
         band="{band}",
         energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
@@ -154,6 +157,7 @@ rule bkg_norm_table:
     params:
         software=software_of("bkg_norm_table"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_stack),
         band="{band}",
     run:
         step("bkg_norm_table", input, output, params, log)
@@ -172,6 +176,7 @@ rule run_table:
     params:
         software=software_of("run_table"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_bands),
         bands=lambda wildcards: list(field_of(wildcards).energy_bands),
     run:
         step("run_table", input, output, params, log)

@@ -12,6 +12,7 @@ rule summary:
     params:
         software=software_of("summary"),
         known=refuse_unknown,
+        upstream=upstream(recipes_of_fields),
         images=list(fields_and_bands()),
     run:
         step("summary", input, output, params, log)

@@ -149,6 +149,10 @@ def _check_results(bundle, activities, findings):
         {url: made[url] for url in made if url in products or url in names},
         findings,
     )
+    # The record of what a failed job has removed says that it failed
+    findings.damage += [
+        f"{name}: missing" for name in sorted(products - made.keys() - names)
+    ]
     findings.notes += [
         f"{name}: no part of the result, no record says what made it"
         for name in bundle.products()
