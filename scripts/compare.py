@@ -8,9 +8,9 @@ cannot be read.
 import argparse
 import sys
 
+from gammastack.archive.bundle import open_bundle
+from gammastack.archive.compare import compare, report
 from gammastack.errors import InputError
-from gammastack.provenance.bundle import open_bundle
-from gammastack.provenance.compare import compare, report
 
 
 def main(arguments=None):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from gammastack.config import read_config
+from gammastack.archive.bundle import open_bundle
+from gammastack.archive.verify import archived_config, report, verify
+from gammastack.config.fields import read_config
 from gammastack.errors import InputError
-from gammastack.provenance.bundle import open_bundle
-from gammastack.provenance.verify import archived_config, report, verify
 
 SCRIPTS = Path(__file__).resolve().parent
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from gammastack.datastore import HDU_INDEX, OBS_INDEX, DataStore
-from gammastack.products import write_hdus
-from gammastack.simulate import (
+from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, DataStore
+from gammastack.dl3.simulate import (
     BackgroundModel,
     index_hdus,
     observation_hdus,
     simulated_runs,
 )
+from gammastack.files.header import write_hdus
 from project import SETTINGS, Project
 
 CENTER = 83.63, 22.01

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 from astropy.io import fits
 
-from gammastack.counts import counts_image
-from gammastack.dl3 import read_observation
-from gammastack.exclusion import exclusion_mask
-from gammastack.geometry import ImageGeometry, field_of_view, icrs_position
-from gammastack.images import run_images
-from gammastack.irf import _interpolate, _log_centers
-from gammastack.norm import fit_bkg_norm
-from gammastack.ring import RingBackground
-from gammastack.stack import final_images
+from gammastack.dl3.irf import _interpolate, _log_centers
+from gammastack.dl3.observation import read_observation
+from gammastack.runs.counts import counts_image
+from gammastack.runs.images import run_images
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import ImageGeometry, field_of_view, icrs_position
+from gammastack.stacking.norm import fit_bkg_norm
+from gammastack.stacking.ring import RingBackground
+from gammastack.stacking.stack import final_images
 
 
 class Case:

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import chi2
 
 from dl3_files import refused
-from gammastack.acceptance import (
+from gammastack.acceptance.model import (
     FieldOfViewHistogram,
     acceptance_hdu,
     energy_edges,
@@ -22,28 +22,28 @@ from gammastack.acceptance import (
     run_histogram,
     sum_histograms,
 )
-from gammastack.background import background_image
-from gammastack.counts import select_events
-from gammastack.datastore import HDULocation
-from gammastack.dl3 import (
+from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.irf import Background2D, Background3D
+from gammastack.dl3.observation import (
     EventList,
     GoodTimeIntervals,
     Observation,
     Pointing,
     read_observation,
 )
-from gammastack.errors import InputError
-from gammastack.exclusion import exclusion_mask
-from gammastack.geometry import ImageGeometry, field_of_view
-from gammastack.irf import Background2D, Background3D
-from gammastack.products import write_hdus
-from gammastack.simulate import (
+from gammastack.dl3.simulate import (
     BackgroundModel,
     observation_hdus,
     simulate_events,
     simulated_runs,
 )
-from gammastack.spectrum import power_law_integral
+from gammastack.dl3.spectrum import power_law_integral
+from gammastack.errors import InputError
+from gammastack.files.header import write_hdus
+from gammastack.runs.background import background_image
+from gammastack.runs.counts import select_events
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import ImageGeometry, field_of_view
 
 CENTER = 83.63, 22.01
 GEOMETRY = ImageGeometry.create(CENTER, "icrs", "TAN", (7, 7), 0.02)
@@ -504,7 +504,7 @@ def test_hess_profile_is_that_of_the_release(hess_runs):
 
 def test_picture(tmp_path, hess_runs):
     """The same file twice, without a time."""
-    picture = pytest.importorskip("gammastack.acceptance_picture")
+    picture = pytest.importorskip("gammastack.acceptance.picture")
     _, histogram, bands = hess_runs
     model = fit_acceptance(merge_energy_bins(histogram, bands), "2d", 2)
     paths = [tmp_path / name for name in ("one.png", "two.png")]

@@ -15,7 +15,7 @@ import yaml
 from astropy.io import fits
 
 from crates import validator_issues
-from gammastack.provenance.archive import pinned_config
+from gammastack.archive.pack import pinned_config
 from project import MORE_PARTS, PARTS, Project
 
 BAND = "1TeV-10TeV"
@@ -108,7 +108,7 @@ def test_archive_holds_all_that_is_needed(built):
         "provenance/run_images-1003.json",
         "code/Snakefile",
         "code/requirements.txt",
-        "code/scripts/gammastack/background.py",
+        "code/scripts/gammastack/runs/background.py",
         "inputs/1/sources.reg",
         "data-terms/README.txt",
     }
@@ -230,11 +230,11 @@ def test_changed_observation_and_what_depends_on_it(project, path):
 
 
 def test_changed_code_and_what_depends_on_it(project):
-    with open(project.folder / "scripts/gammastack/off_statistics.py", "a") as file:
+    with open(project.folder / "scripts/gammastack/maps/empty_sky.py", "a") as file:
         file.write("# edited\n")
     code, text = command(project, "verify", ARCHIVE)
     assert code == 3
-    assert "code: gammastack/off_statistics.py has changed" in text
+    assert "code: gammastack/maps/empty_sky.py has changed" in text
     assert f"would be made again: {BAND}/off_histogram.csv, {BAND}/off_stat" in text
 
 

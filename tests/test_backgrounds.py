@@ -12,18 +12,18 @@ import pytest
 from astropy.io import fits
 from numpy.testing import assert_allclose
 
-from gammastack.cutouts import read_run_images
-from gammastack.datastore import HDU_INDEX, OBS_INDEX, HDULocation
-from gammastack.dl3 import read_observation
-from gammastack.geometry import separation, unit_vectors
-from gammastack.products import read_image, write_hdus
-from gammastack.simulate import (
+from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, HDULocation
+from gammastack.dl3.observation import read_observation
+from gammastack.dl3.simulate import (
     BackgroundModel,
     index_hdus,
     observation_hdus,
     simulated_runs,
 )
-from gammastack.stack import final_images, stack_runs
+from gammastack.files.cutouts import read_run_images
+from gammastack.files.header import read_image, write_hdus
+from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.stacking.stack import final_images, stack_runs
 from project import BAND, MORE_PARTS, ROOT, RUNS, SETTINGS, Project
 
 CENTER = (83.63, 22.01)

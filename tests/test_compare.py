@@ -13,13 +13,18 @@ from astropy.io import fits
 from astropy.table import Table
 
 from compare import main
-from gammastack import products
-from gammastack.geometry import ImageGeometry
-from gammastack.products import Provenance, image_hdu, runs_hdu, table_hdu, write_hdus
-from gammastack.provenance.bundle import open_bundle
-from gammastack.provenance.compare import compare, map_difference
+from gammastack.archive.bundle import open_bundle
+from gammastack.archive.compare import compare, map_difference
+from gammastack.files.header import (
+    Provenance,
+    image_hdu,
+    runs_hdu,
+    table_hdu,
+    write_hdus,
+)
 from gammastack.provenance.origin import Origin, code_hash
-from gammastack.stack import bkg_norm_table
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.stack import bkg_norm_table
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare.py"
 LOW, HIGH = "1TeV-10TeV", "10TeV-50TeV"
@@ -31,7 +36,7 @@ CONFIG = {
     "image": {"binsz": 0.1, "width": [0.6, 0.4]},
     "exclusion_mask": ["sources.reg", "icrs; circle(1, 2, 3)"],
 }
-MODULES = {"gammastack/stack.py": "1111", "steps/stack.py": "2222"}
+MODULES = {"gammastack/stacking/stack.py": "1111", "steps/stack.py": "2222"}
 
 
 def make_runs(obs_ids=(1, 2, 3), **columns):
@@ -445,14 +450,18 @@ def test_setting_of_some_products_names_them(tmp_path):
 
 
 def test_code_with_records_names_the_modules(compared):
-    modules = {**MODULES, "gammastack/stack.py": "3333", "gammastack/new.py": "4444"}
+    modules = {
+        **MODULES,
+        "gammastack/stacking/stack.py": "3333",
+        "gammastack/new.py": "4444",
+    }
     assert said(compared(modules=modules), "Code") == [
-        "code of stack: gammastack/new.py, gammastack/stack.py"
+        "code of stack: gammastack/new.py, gammastack/stacking/stack.py"
     ]
 
 
 def test_code_without_records(compared, tmp_path):
-    modules = {**MODULES, "gammastack/stack.py": "3333"}
+    modules = {**MODULES, "gammastack/stacking/stack.py": "3333"}
     compared(modules=modules)
     (tmp_path / "b" / "provenance" / "stack.json").write_text('{"status": "error"}')
     comparison = compare(open_bundle(tmp_path / "a"), open_bundle(tmp_path / "b"))
@@ -464,7 +473,7 @@ def test_code_without_records(compared, tmp_path):
 
 def test_packages_and_version(compared, tmp_path, monkeypatch):
     make_result(tmp_path / "old", packages={"numpy": "1.9"})
-    monkeypatch.setattr(products, "__version__", "9.9")
+    monkeypatch.setattr("gammastack.files.header.__version__", "9.9")
     new = make_result(tmp_path / "new", packages={"scipy": "1.0"})
     old = fits.getheader(tmp_path / "old" / LOW / "counts.fits")["CREATOR"]
     comparison = compare(open_bundle(tmp_path / "old"), open_bundle(new))

@@ -6,7 +6,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dl3_files import refused
-from gammastack.config import SCHEMA, read_config, schema
+from gammastack.config.fields import SCHEMA, read_config, schema
 
 FIELD = schema()["$defs"]["field"]["properties"]
 # The contract, design.md section 2
@@ -508,7 +508,7 @@ def test_simulation_that_cannot_be_used(changes, words):
 @pytest.mark.parametrize("name", ["config.yaml", "hess_dl3_dr1.yaml"])
 def test_configurations_of_the_repository(name, monkeypatch):
     monkeypatch.setenv("GAMMAPY_DATA", "/data")
-    path = SCHEMA.parents[2] / "config" / name
+    path = SCHEMA.parents[3] / "config" / name
     config = read_config(yaml.safe_load(path.read_text(encoding="utf-8")))
     assert bool(config.simulation) == (name == "config.yaml")
     for field in config.fields.values():

@@ -7,8 +7,8 @@ from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln, logsumexp, xlogy
 from scipy.stats import gamma, poisson
 
-from gammastack.counting import KnownBackground, OnOff
-from gammastack.significance import li_ma, significance
+from gammastack.maps.counting import KnownBackground, OnOff
+from gammastack.maps.significance import li_ma, significance
 
 KNOWN = KnownBackground(n=[0, 1, 3, 40, 7], mu=[2.5, 4, 0.3, 31, 7])
 ON_OFF = OnOff(

@@ -33,10 +33,10 @@ from dl3_files import (
     refused,
     write_run,
 )
-from gammastack.background import background_image
-from gammastack.dl3 import GoodTimeIntervals, oddities, read_observation
-from gammastack.exposure import exposure_image
-from gammastack.geometry import (
+from gammastack.dl3.observation import GoodTimeIntervals, oddities, read_observation
+from gammastack.runs.background import background_image
+from gammastack.runs.exposure import exposure_image
+from gammastack.sky.geometry import (
     ImageGeometry,
     field_of_view,
     offset_coordinates,

@@ -8,9 +8,9 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from dl3_files import refused
-from gammastack.exclusion import exclusion_mask, read_catalog
-from gammastack.geometry import ImageGeometry
-from gammastack.source_search import add_sources
+from gammastack.sky.exclusion import exclusion_mask, read_catalog
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.search import add_sources
 
 CENTER = 83.6, 22.0
 PLAIN = ImageGeometry.create(CENTER, "icrs", "TAN", (5, 4), 0.05)

@@ -5,17 +5,17 @@ import pytest
 from astropy import units as u
 from numpy.testing import assert_allclose
 
-from gammastack.correlation import counts_in_disk, mean_in_disk
-from gammastack.counting import KnownBackground, OnOff
-from gammastack.flux import flux, flux_maps
-from gammastack.off_statistics import (
+from gammastack.maps.counting import KnownBackground, OnOff
+from gammastack.maps.disks import counts_in_disk, mean_in_disk
+from gammastack.maps.empty_sky import (
     expected_moments,
     histogram,
     independent,
     off_significance,
     off_statistics,
 )
-from gammastack.significance import significance
+from gammastack.maps.flux import flux, flux_maps
+from gammastack.maps.significance import significance
 
 SHAPE = 200, 200
 RADIUS = 3, 3

@@ -5,7 +5,7 @@ from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from numpy.testing import assert_allclose
 
 from gammastack.errors import InputError
-from gammastack.geometry import (
+from gammastack.sky.geometry import (
     ImageGeometry,
     field_of_view,
     icrs_position,

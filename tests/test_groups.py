@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from gammastack.geometry import ImageGeometry
-from gammastack.groups import CAPACITY, stable_groups
-from gammastack.images import RunImages
-from gammastack.stack import Stack, stack_runs
+from gammastack.runs.images import RunImages
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.groups import CAPACITY, stable_groups
+from gammastack.stacking.stack import Stack, stack_runs
 
 # Wobble positions of one target, which only hashes can divide, and any place on the sky
 POINTINGS = st.sampled_from([(83.63, 22.71), (83.63, 21.31), (84.39, 22.01)])

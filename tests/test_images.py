@@ -9,21 +9,21 @@ from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 from numpy.testing import assert_allclose
 
-from gammastack.background import background_image, zenith_angles
-from gammastack.counts import counts_image, select_events
-from gammastack.dl3 import (
+from gammastack.dl3.irf import Background3D
+from gammastack.dl3.observation import (
     EventList,
     GoodTimeIntervals,
     Pointing,
     read_observation,
 )
+from gammastack.dl3.simulate import DEADC, ONTIME, effective_area
+from gammastack.dl3.spectrum import power_law_integral
 from gammastack.errors import InputError
-from gammastack.exposure import exposure_image
-from gammastack.geometry import ImageGeometry, field_of_view, lonlat
-from gammastack.images import run_images
-from gammastack.irf import Background3D
-from gammastack.simulate import DEADC, ONTIME, effective_area
-from gammastack.spectrum import power_law_integral
+from gammastack.runs.background import background_image, zenith_angles
+from gammastack.runs.counts import counts_image, select_events
+from gammastack.runs.exposure import exposure_image
+from gammastack.runs.images import run_images
+from gammastack.sky.geometry import ImageGeometry, field_of_view, lonlat
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (6, 6), 0.05)
 BAND = 1.0, 10.0

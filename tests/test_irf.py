@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import quad
 
+from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
+from gammastack.dl3.spectrum import exponential_integral, power_law_integral
 from gammastack.errors import InputError
-from gammastack.irf import Background2D, Background3D, EffectiveArea2D
-from gammastack.spectrum import exponential_integral, power_law_integral
 
 ENERGY = np.geomspace(0.1, 100, 13)
 ENERGY_AXIS = ENERGY[:-1], ENERGY[1:]

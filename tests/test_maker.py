@@ -5,10 +5,10 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
-from gammastack.correlation import KNOWN, counts_in_disk
 from gammastack.errors import InputError
-from gammastack.geometry import ImageGeometry
 from gammastack.maker import StackedObsImageMaker
+from gammastack.maps.disks import KNOWN, counts_in_disk
+from gammastack.sky.geometry import ImageGeometry
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
 BANDS = [1, 10] * u.TeV, [0, 2] * u.deg

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from gammastack.norm import fit_bkg_gradient, fit_bkg_norm, norm_pulls
+from gammastack.stacking.norm import fit_bkg_gradient, fit_bkg_norm, norm_pulls
 
 LAT, LON = np.mgrid[-2:2:41j, -2:2:41j]
 MODEL = 3 * np.exp(-(LON**2 + LAT**2) / 4)

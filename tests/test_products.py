@@ -7,13 +7,19 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
-from gammastack.cutouts import read_run_images, run_cards, write_run_images
-from gammastack.dl3 import read_observation
+from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
-from gammastack.geometry import ImageGeometry
-from gammastack.images import run_images
-from gammastack.products import Provenance, image_hdu, read_image, table_hdu, write_hdus
+from gammastack.files.cutouts import read_run_images, run_cards, write_run_images
+from gammastack.files.header import (
+    Provenance,
+    image_hdu,
+    read_image,
+    table_hdu,
+    write_hdus,
+)
 from gammastack.provenance.origin import Origin
+from gammastack.runs.images import run_images
+from gammastack.sky.geometry import ImageGeometry
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (3, 2), 0.1)
 PROVENANCE = Provenance(

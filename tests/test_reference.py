@@ -11,12 +11,12 @@ from astropy.table import Table
 from numpy.testing import assert_allclose
 
 from gammapy21 import Case, events_outside_gti, ring_of, rings_run_by_run
-from gammastack.correlation import counts_in_disk
-from gammastack.dl3 import read_observation
-from gammastack.exclusion import exclusion_mask
-from gammastack.geometry import ImageGeometry
+from gammastack.dl3.observation import read_observation
 from gammastack.maker import StackedObsImageMaker
-from gammastack.stack import stack_runs
+from gammastack.maps.disks import counts_in_disk
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.stack import stack_runs
 from seed import Seed
 
 

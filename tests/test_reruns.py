@@ -9,11 +9,11 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 
-from gammastack.datastore import HDU_INDEX, OBS_INDEX
-from gammastack.geometry import ImageGeometry
+from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.simulate import index_hdus, observation_hdus, simulated_runs
+from gammastack.files.header import write_hdus
 from gammastack.maker import StackedObsImageMaker
-from gammastack.products import write_hdus
-from gammastack.simulate import index_hdus, observation_hdus, simulated_runs
+from gammastack.sky.geometry import ImageGeometry
 from project import BAND, RUNS, SETTINGS, Project
 
 IMAGES = [f"run_images sky {obs_id}" for obs_id in RUNS]
@@ -42,7 +42,7 @@ def test_nothing_changed(built):
 def test_times_places_comments_units_and_version_of_the_program(project):
     """All at once: a job that any of them causes would show."""
     os.utime(project.folder / "store" / "run_1002.fits")
-    os.utime(project.folder / "scripts" / "gammastack" / "irf.py")
+    os.utime(project.folder / "scripts" / "gammastack" / "dl3" / "irf.py")
     (project.folder / "store").rename(project.folder / "moved")
     project.change_config(datastore="moved", width="180 arcmin")
     project.append("config/config.yaml", "# a comment\n")
@@ -202,13 +202,13 @@ def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
 @pytest.mark.parametrize(
     "module, jobs",
     [
-        ("gammastack/irf.py", [*IMAGES, *STACK]),
+        ("gammastack/dl3/irf.py", [*IMAGES, *STACK]),
         (
-            "gammastack/flux.py",
+            "gammastack/maps/flux.py",
             [f"excess sky {BAND}", f"flux sky {BAND}", "provenance sky"],
         ),
-        ("gammastack/significance.py", [*CORRELATED, *ENDS]),
-        ("gammastack/provenance/w3c_prov.py", ["provenance sky"]),
+        ("gammastack/maps/significance.py", [*CORRELATED, *ENDS]),
+        ("gammastack/archive/w3c_prov.py", ["provenance sky"]),
         ("steps/run_table.py", ["run_table sky", "provenance sky"]),
     ],
 )

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from gammastack.correlation import counts_in_disk
-from gammastack.geometry import ImageGeometry
-from gammastack.kernels import ring_kernel
-from gammastack.ring import RingBackground
-from gammastack.stack import final_images, stack_runs
+from gammastack.maps.disks import counts_in_disk
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.kernels import ring_kernel
+from gammastack.stacking.ring import RingBackground
+from gammastack.stacking.stack import final_images, stack_runs
 from test_stack import make_run
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (4, 4), 0.1)

@@ -4,7 +4,7 @@ from hashlib import sha256
 import pytest
 
 from crates import validator_issues
-from gammastack.provenance.ro_crate import About, crate_metadata
+from gammastack.archive.ro_crate import About, crate_metadata
 
 # The JSON-LD parser of rdflib uses what rdflib itself deprecates
 pytestmark = pytest.mark.filterwarnings(

@@ -1,8 +1,8 @@
 import pytest
 
 from dl3_files import refused, write_index
-from gammastack.datastore import DataStore
-from gammastack.selection import bins_of_zenith, select_observations
+from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.selection import bins_of_zenith, select_observations
 
 CRAB = 83.6, 22.0
 RUNS = [

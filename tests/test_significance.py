@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm, poisson
 
-from gammastack.correlation import counts_in_disk
-from gammastack.kernels import correlate, disk_kernel
-from gammastack.significance import significance
+from gammastack.maps.disks import counts_in_disk
+from gammastack.maps.significance import significance
+from gammastack.sky.kernels import correlate, disk_kernel
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gammastack.errors import InputError
-from gammastack.geometry import ImageGeometry
-from gammastack.images import RunImages
-from gammastack.norm import fit_bkg_norm
-from gammastack.stack import bkg_norm_table, require_used, stack_runs
+from gammastack.runs.images import RunImages
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.norm import fit_bkg_norm
+from gammastack.stacking.stack import bkg_norm_table, require_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)

@@ -16,17 +16,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from gammastack.datastore import HDU_INDEX, OBS_INDEX
-from gammastack.geometry import ImageGeometry
-from gammastack.groups import stable_groups
-from gammastack.maker import StackedObsImageMaker
-from gammastack.products import read_image, write_hdus
-from gammastack.simulate import (
+from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.simulate import (
     BackgroundModel,
     SimulatedRun,
     index_hdus,
     observation_hdus,
 )
+from gammastack.files.header import read_image, write_hdus
+from gammastack.maker import StackedObsImageMaker
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.groups import stable_groups
 from project import BAND, Project
 
 CAPACITY = 3
@@ -105,7 +105,7 @@ def pool(tmp_path_factory):
 def new_project(folder):
     """A project with small groups."""
     project = Project(folder, SETTINGS)
-    groups = "scripts/gammastack/groups.py"
+    groups = "scripts/gammastack/stacking/groups.py"
     project.replace(groups, "\nCAPACITY = 64\n", f"\nCAPACITY = {CAPACITY}\n")
     return project
 

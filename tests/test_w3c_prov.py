@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from prov.model import ProvDocument
 
-from gammastack.provenance.w3c_prov import prov_json
+from gammastack.archive.w3c_prov import prov_json
 
 SYSTEM = {
     "executable": "/opt/bin/python",

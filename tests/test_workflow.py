@@ -17,11 +17,11 @@ from astropy import units as u
 from astropy.io import fits
 from numpy.testing import assert_allclose
 
-from gammastack.datastore import DataStore
-from gammastack.geometry import ImageGeometry, separation, unit_vectors
+from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.spectrum import power_law_integral
+from gammastack.files.header import read_image
 from gammastack.maker import StackedObsImageMaker
-from gammastack.products import read_image
-from gammastack.spectrum import power_law_integral
+from gammastack.sky.geometry import ImageGeometry, separation, unit_vectors
 from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 

@@ -7,9 +7,9 @@ from scipy.optimize import brentq
 from scipy.special import xlogy
 from scipy.stats import gamma, poisson
 
-from gammastack.correlation import counts_in_disk
-from gammastack.counting import KnownBackground, OnOff
-from gammastack.significance import li_ma, significance
+from gammastack.maps.counting import KnownBackground, OnOff
+from gammastack.maps.disks import counts_in_disk
+from gammastack.maps.significance import li_ma, significance
 from validation.report import table
 
 # Computed independently for the design of the program, to the digits that are given
@@ -43,7 +43,7 @@ RINGS = [(0, 3, 0.5), (1, 20, 0.1), (3, 90, 0.1), (8, 8, 0.4), (20, 0, 0.2)]
 RINGS += [(11, 27, 1 / 3), (40, 300, 0.1), (100, 90, 1.0)]
 CONFIDENCES = 0.9, 0.95
 # Largest differences, relative to the value or, below 1, absolute; for limits with a
-# ring what `gammastack.counting.OnOff.upper_limit` states for alpha up to 1
+# ring what `gammastack.maps.counting.OnOff.upper_limit` states for alpha up to 1
 TOLERANCES = {
     "significance (Li & Ma, eq. 17), 60 digits": 1e-10,
     "errors, known background": 1e-8,

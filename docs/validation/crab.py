@@ -3,12 +3,12 @@
 import numpy as np
 from astropy.io import fits
 
-from gammastack.correlation import counts_in_disk, mean_in_disk
-from gammastack.exclusion import exclusion_mask
-from gammastack.flux import flux_maps
-from gammastack.geometry import separation, unit_vectors
-from gammastack.images import run_images
-from gammastack.stack import final_images, stack_runs
+from gammastack.maps.disks import counts_in_disk, mean_in_disk
+from gammastack.maps.flux import flux_maps
+from gammastack.runs.images import run_images
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.stacking.stack import final_images, stack_runs
 from validation.disks import PULL
 from validation.gammapy_cases import case
 from validation.report import table

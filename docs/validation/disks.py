@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammastack.correlation import counts_in_disk
-from gammastack.off_statistics import (
+from gammastack.maps.disks import counts_in_disk
+from gammastack.maps.empty_sky import (
     expected_moments,
     independent,
     off_significance,
@@ -26,7 +26,7 @@ class Disks:
     Attributes
     ----------
     significance, background : ndarray, shape (n,)
-    measured : gammastack.counting.KnownBackground or gammastack.counting.OnOff
+    measured : gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
     """
 
     significance: np.ndarray
@@ -45,7 +45,7 @@ class Disks:
 
 
 def disks_of_field(runs, method, bkg_norm):
-    """Statistics of `gammastack.off_statistics`, and disks that do not overlap."""
+    """Statistics of `gammastack.maps.empty_sky`, and disks that do not overlap."""
     images, _ = stacked(runs, background=method, bkg_norm=bkg_norm)
     radius = in_pixels(RADIUS)
     everywhere = np.ones(images["counts"].shape, bool)

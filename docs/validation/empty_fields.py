@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm, poisson
 
-from gammastack.counting import KnownBackground
-from gammastack.off_statistics import (
+from gammastack.maps.counting import KnownBackground
+from gammastack.maps.empty_sky import (
     BINS,
     expected_moments,
     histogram,
 )
-from gammastack.significance import significance
+from gammastack.maps.significance import significance
 from validation.disks import MEAN, WIDTH, Disks, disks_of_field
 from validation.report import BLUE, ORANGE, new_figure, save, table
 from validation.simulation import (

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from gammapy21 import Case
-from gammastack.datastore import DataStore
+from gammastack.dl3.datastore import DataStore
 
 
 def case(name):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gammastack.correlation import counts_in_disk, mean_in_disk
-from gammastack.flux import flux_maps
-from gammastack.geometry import ImageGeometry
-from gammastack.off_statistics import histogram, off_significance, off_statistics
-from gammastack.stack import Stack, final_images, kinds_of_sums
+from gammastack.maps.disks import counts_in_disk, mean_in_disk
+from gammastack.maps.empty_sky import histogram, off_significance, off_statistics
+from gammastack.maps.flux import flux_maps
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.stack import Stack, final_images, kinds_of_sums
 from validation.report import table
 from validation.simulation import IRF, RING
 

@@ -14,19 +14,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from gammastack.counts import counts_image, select_events
-from gammastack.datastore import HDULocation
-from gammastack.dl3 import EventList, Pointing, read_observation
-from gammastack.geometry import ImageGeometry, field_of_view
-from gammastack.images import run_images
-from gammastack.products import write_hdus
-from gammastack.simulate import (
+from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.observation import EventList, Pointing, read_observation
+from gammastack.dl3.simulate import (
     BackgroundModel,
     observation_hdus,
     simulate_events,
     simulated_runs,
 )
-from gammastack.stack import final_images, stack_runs
+from gammastack.files.header import write_hdus
+from gammastack.runs.counts import counts_image, select_events
+from gammastack.runs.images import run_images
+from gammastack.sky.geometry import ImageGeometry, field_of_view
+from gammastack.stacking.stack import final_images, stack_runs
 
 CENTER = 83.63, 22.01
 WOBBLE = 0.7  # deg
@@ -83,16 +83,16 @@ class Experiment:
     n_runs : int
     band : tuple of float
         In TeV.
-    model : gammastack.simulate.BackgroundModel
+    model : gammastack.dl3.simulate.BackgroundModel
         The background in the files.
-    truth : gammastack.simulate.BackgroundModel, optional
+    truth : gammastack.dl3.simulate.BackgroundModel, optional
         Of which the events are drawn; without it that in the files.
     sources : sequence of dict
-        See `gammastack.simulate.simulate_events`.
+        See `gammastack.dl3.simulate.simulate_events`.
     spectral_index : float
         Assumed for the exposure, as integral flux.
     responses : callable, optional
-        Changes a `gammastack.dl3.Observation` before its images are made.
+        Changes a `gammastack.dl3.observation.Observation` before its images are made.
     """
 
     def __init__(
@@ -150,12 +150,12 @@ class Experiment:
         Parameters
         ----------
         seed : int
-        runs : list of gammastack.simulate.SimulatedRun, optional
+        runs : list of gammastack.dl3.simulate.SimulatedRun, optional
             With other norms.
 
         Returns
         -------
-        list of gammastack.images.RunImages
+        list of gammastack.runs.images.RunImages
         """
         return [self._realised(run, seed) for run in runs or self.runs(seed)]
 

@@ -3,12 +3,7 @@
 import numpy as np
 from scipy.stats import norm
 
-from gammastack.correlation import counts_in_disk, mean_in_disk
-from gammastack.exclusion import exclusion_mask
-from gammastack.flux import flux_maps
-from gammastack.geometry import separation, unit_vectors
-from gammastack.kernels import disk_kernel
-from gammastack.simulate import (
+from gammastack.dl3.simulate import (
     DEADC,
     ENERGY_RANGE,
     ENERGY_RESOLUTION,
@@ -16,7 +11,12 @@ from gammastack.simulate import (
     PSF_SIGMA,
     effective_area,
 )
-from gammastack.spectrum import power_law_integral
+from gammastack.dl3.spectrum import power_law_integral
+from gammastack.maps.disks import counts_in_disk, mean_in_disk
+from gammastack.maps.flux import flux_maps
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.kernels import disk_kernel
 from validation.disks import PULL
 from validation.report import table
 from validation.simulation import (

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 
 from gammapy21 import between_edges
-from gammastack.geometry import field_of_view
-from gammastack.simulate import ONTIME, BackgroundModel
-from gammastack.spectrum import power_law_integral
+from gammastack.dl3.simulate import ONTIME, BackgroundModel
+from gammastack.dl3.spectrum import power_law_integral
+from gammastack.sky.geometry import field_of_view
 from validation.disks import Disks, disks_of_field, moments
 from validation.report import table
 from validation.simulation import (

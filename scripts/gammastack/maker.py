@@ -6,16 +6,16 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gammastack.correlation import counts_in_disk
-from gammastack.datastore import DataStore, hdu_types, listing
-from gammastack.dl3 import read_observation
+from gammastack.dl3.datastore import DataStore, hdu_types, listing
+from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
-from gammastack.exclusion import exclusion_mask as draw_exclusion_mask
-from gammastack.geometry import ImageGeometry
-from gammastack.groups import stable_groups
-from gammastack.images import image_units, run_images
-from gammastack.products import Provenance, image_hdu
-from gammastack.stack import (
+from gammastack.files.header import Provenance, image_hdu
+from gammastack.maps.disks import counts_in_disk
+from gammastack.runs.images import image_units, run_images
+from gammastack.sky.exclusion import exclusion_mask as draw_exclusion_mask
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.groups import stable_groups
+from gammastack.stacking.stack import (
     IRF,
     Stack,
     bkg_norm_table,
@@ -37,11 +37,11 @@ class StackedObsImageMaker:
     energy_band : astropy.units.Quantity, shape (2,)
     offset_band : astropy.units.Quantity, shape (2,)
         Smallest (included) and largest angle to the pointing.
-    data_store : gammastack.datastore.DataStore or path
+    data_store : gammastack.dl3.datastore.DataStore or path
     obs_table : table with a column OBS_ID, or a sequence of int
     exclusion_mask : ndarray (1 = use), FITS image HDU, or list, optional
         An array or HDU must be on the grid of `empty_image`; a list is one of
-        `gammastack.exclusion.exclusion_mask`. Without it all pixels are used.
+        `gammastack.sky.exclusion.exclusion_mask`. Without it all pixels are used.
     ncounts_min : int
         A run needs more selected events than this.
     save_bkg_scale : bool
@@ -98,7 +98,7 @@ class StackedObsImageMaker:
         bkg_norm : bool
             Scale the background of each run to its counts outside the exclusions.
         spectral_index, for_integral_flux
-            See `gammastack.exposure.exposure_image`.
+            See `gammastack.runs.exposure.exposure_image`.
         radius : float or astropy.units.Quantity
             Correlation radius in pixels, or an angle.
         """

@@ -1,15 +1,15 @@
 """Fit the acceptance of the runs of a zenith bin, and draw it."""
 
-from gammastack.acceptance import (
+from gammastack.acceptance.model import (
     acceptance_hdu,
     fit_acceptance,
     merge_energy_bins,
     n_events_needed,
     sum_histograms,
 )
-from gammastack.acceptance_picture import write_picture
-from gammastack.histograms import read_histogram
-from gammastack.products import Provenance, read_config, write_hdus
+from gammastack.acceptance.picture import write_picture
+from gammastack.files.header import Provenance, read_config, write_hdus
+from gammastack.files.histogram import read_histogram
 
 
 def run(inputs, outputs, params, origin):

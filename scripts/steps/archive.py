@@ -8,8 +8,8 @@ import pandas as pd
 import yaml
 from astropy.io import fits
 
-from gammastack.errors import InputError
-from gammastack.provenance.archive import (
+from gammastack.archive.bundle import CODE, CONFIG, PRODUCTS
+from gammastack.archive.pack import (
     LICENSE,
     README,
     TERMS,
@@ -17,7 +17,8 @@ from gammastack.provenance.archive import (
     pinned_config,
     write_manifest,
 )
-from gammastack.provenance.bundle import CODE, CONFIG, PRODUCTS
+from gammastack.archive.ro_crate import About, crate_metadata
+from gammastack.errors import InputError
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import (
     EXPORT,
@@ -26,7 +27,6 @@ from gammastack.provenance.records import (
     history,
     read_folder,
 )
-from gammastack.provenance.ro_crate import About, crate_metadata
 from gammastack.version import __version__
 
 

@@ -2,8 +2,8 @@
 
 from astropy.table import Table
 
-from gammastack.products import read_product, runs_table, table_hdu, write_hdus
-from gammastack.stack import bkg_norm_table
+from gammastack.files.header import read_product, runs_table, table_hdu, write_hdus
+from gammastack.stacking.stack import bkg_norm_table
 
 
 def run(inputs, outputs, params, origin):

@@ -1,9 +1,9 @@
 """Write the excess image, and the flux of each pixel."""
 
-from gammastack.flux import flux
-from gammastack.images import image_units
-from gammastack.maps import read_band
-from gammastack.products import write_images
+from gammastack.files.band import read_band
+from gammastack.files.header import write_images
+from gammastack.maps.flux import flux
+from gammastack.runs.images import image_units
 
 
 def run(inputs, outputs, params, origin):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gammastack.exclusion import exclusion_mask, file_of, with_file
-from gammastack.geometry import ImageGeometry
-from gammastack.products import Provenance, image_hdu, write_hdus
+from gammastack.files.header import Provenance, image_hdu, write_hdus
+from gammastack.sky.exclusion import exclusion_mask, file_of, with_file
+from gammastack.sky.geometry import ImageGeometry
 
 
 def run(inputs, outputs, params, origin):

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from gammastack.correlation import counts_in_disk, mean_in_disk
-from gammastack.flux import flux_maps
-from gammastack.images import image_units
-from gammastack.maps import read_band, with_radius
-from gammastack.products import write_images
+from gammastack.files.band import read_band, with_radius
+from gammastack.files.header import write_images
+from gammastack.maps.disks import counts_in_disk, mean_in_disk
+from gammastack.maps.flux import flux_maps
+from gammastack.runs.images import image_units
 
 
 def run(inputs, outputs, params, origin):

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from gammastack.correlation import counts_in_disk
-from gammastack.cutouts import read_run_images
 from gammastack.errors import InputError
-from gammastack.geometry import ImageGeometry
-from gammastack.maps import label_of_radius
-from gammastack.products import (
+from gammastack.files.band import label_of_radius
+from gammastack.files.cutouts import read_run_images
+from gammastack.files.header import (
     Provenance,
     image_hdu,
     read_config,
     read_data_and_origin,
     write_hdus,
 )
-from gammastack.source_search import add_sources
-from gammastack.stack import final_images, require_used, stack_runs
+from gammastack.maps.disks import counts_in_disk
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.search import add_sources
+from gammastack.stacking.stack import final_images, require_used, stack_runs
 from steps.stack_group import run_files
 
 # Parameters that stand in the header

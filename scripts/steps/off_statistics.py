@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from gammastack.maps import label_of_radius, read_band
-from gammastack.off_statistics import (
+from gammastack.files.band import label_of_radius, read_band
+from gammastack.files.header import read_data
+from gammastack.maps.empty_sky import (
     BINS,
     histogram,
     off_significance,
     off_statistics,
 )
-from gammastack.products import read_data
 
 
 def run(inputs, outputs, params, origin):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from gammastack.archive.w3c_prov import prov_json
 from gammastack.provenance.records import history, read_folder
-from gammastack.provenance.w3c_prov import prov_json
 
 
 def run(inputs, outputs, params, origin):

@@ -1,12 +1,12 @@
 """Make the histogram of a run in the field of view, known sources left out."""
 
-from gammastack.acceptance import energy_edges, run_histogram
-from gammastack.datastore import HDULocation
-from gammastack.dl3 import read_observation
-from gammastack.exclusion import exclusion_mask
-from gammastack.geometry import ImageGeometry
-from gammastack.histograms import write_histogram
-from gammastack.products import Provenance
+from gammastack.acceptance.model import energy_edges, run_histogram
+from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.observation import read_observation
+from gammastack.files.header import Provenance
+from gammastack.files.histogram import write_histogram
+from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.geometry import ImageGeometry
 from steps.exclusion_mask import without_folders
 
 

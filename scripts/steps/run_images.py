@@ -1,11 +1,11 @@
 """Make the images of one run in all energy bands of its field."""
 
-from gammastack.cutouts import run_cards, write_run_images
-from gammastack.datastore import HDULocation
-from gammastack.dl3 import oddities, read_observation
-from gammastack.geometry import ImageGeometry
-from gammastack.images import image_units, run_images
-from gammastack.products import Provenance, read_config_and_origin
+from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.observation import oddities, read_observation
+from gammastack.files.cutouts import run_cards, write_run_images
+from gammastack.files.header import Provenance, read_config_and_origin
+from gammastack.runs.images import image_units, run_images
+from gammastack.sky.geometry import ImageGeometry
 
 # Parameters that stand in the header
 SETTINGS = ("image", "offset_band", "spectral_index", "for_integral_flux")

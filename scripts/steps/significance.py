@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gammastack.correlation import counts_in_disk
-from gammastack.maps import read_band, with_radius
-from gammastack.products import write_images
+from gammastack.files.band import read_band, with_radius
+from gammastack.files.header import write_images
+from gammastack.maps.disks import counts_in_disk
 
 
 def run(inputs, outputs, params, origin):

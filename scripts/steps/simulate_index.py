@@ -1,7 +1,7 @@
 """Write the index files of the simulated store."""
 
-from gammastack.products import write_hdus
-from gammastack.simulate import simulated_index
+from gammastack.dl3.simulate import simulated_index
+from gammastack.files.header import write_hdus
 
 
 def run(inputs, outputs, params, origin):

@@ -1,7 +1,7 @@
 """Write the DL3 file of a simulated run."""
 
-from gammastack.products import write_hdus
-from gammastack.simulate import BackgroundModel, observation_hdus, simulated_runs
+from gammastack.dl3.simulate import BackgroundModel, observation_hdus, simulated_runs
+from gammastack.files.header import write_hdus
 
 
 def run(inputs, outputs, params, origin):

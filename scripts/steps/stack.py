@@ -3,17 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from gammastack.cutouts import read_group
-from gammastack.geometry import ImageGeometry
-from gammastack.images import image_units
-from gammastack.products import (
+from gammastack.files.cutouts import read_group
+from gammastack.files.header import (
     Provenance,
     read_config,
     read_runs_and_origin,
     runs_hdu,
     write_images,
 )
-from gammastack.stack import Stack, final_images, kinds_of_sums, require_used
+from gammastack.runs.images import image_units
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, require_used
 
 
 def run(inputs, outputs, params, origin):

@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from gammastack.cutouts import read_run_images, write_group
-from gammastack.geometry import ImageGeometry
-from gammastack.images import image_units
-from gammastack.products import (
+from gammastack.files.cutouts import read_run_images, write_group
+from gammastack.files.header import (
     Provenance,
     read_config,
     read_data_and_origin,
     runs_hdu,
 )
-from gammastack.stack import stack_runs
+from gammastack.runs.images import image_units
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.stack import stack_runs
 
 # Header keys of a run's images that go into the run table, and what stands for none
 ORIGIN = {

@@ -17,13 +17,13 @@ from snakemake.settings.types import ExecMode
 
 from gammastack.provenance.activity import write_failure
 from gammastack.errors import InputError
-from gammastack.config import SIMULATED_STORE, read_config
+from gammastack.config.fields import SIMULATED_STORE, read_config
 from gammastack.provenance.contents import Contents
-from gammastack.datastore import HDU_INDEX, OBS_INDEX, DataStore, hdu_types
-from gammastack.exclusion import file_of
-from gammastack.groups import stable_groups
+from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, DataStore, hdu_types
+from gammastack.sky.exclusion import file_of
+from gammastack.stacking.groups import stable_groups
 from gammastack.provenance.origin import code_hash
-from gammastack.selection import bins_of_zenith, select_observations
+from gammastack.dl3.selection import bins_of_zenith, select_observations
 from gammastack.provenance.software import software
 from gammastack.summary import format_summary
 from pool import Pool, WorkerKilled, run_here

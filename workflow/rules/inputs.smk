@@ -67,7 +67,7 @@ on_off_images = {
 def datastore(folder):
     if settings.simulation:
         # The store is made by this workflow: its index is known beforehand
-        from gammastack.simulate import simulated_index
+        from gammastack.dl3.simulate import simulated_index
 
         index = simulated_index(**settings.simulation)
         return DataStore(Path(folder), dict(zip((OBS_INDEX, HDU_INDEX), index)))

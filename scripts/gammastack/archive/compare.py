@@ -1,0 +1,469 @@
+"""Compare two results: what differs between them, by how much, and why."""
+
+import json
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass
+from io import BytesIO
+from math import isclose
+from pathlib import PurePath
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
+
+from gammastack.dl3.datastore import listing
+from gammastack.errors import InputError
+from gammastack.files.header import read_config
+from gammastack.provenance.origin import Origin, code_hash
+from gammastack.sky.geometry import ImageGeometry
+
+# In FITS, numbers have no unit
+UNITS = {
+    "significance": "sigma",
+    **dict.fromkeys(("counts", "bkg", "excess"), "counts"),
+}
+# They have statements of their own, or follow from all others
+TOLD = (
+    *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
+    *("status", "bkg_scale"),
+)
+(MISSING, MAPS, RUNS, NORMS, CONFIG, CODE, TABLES, OTHER) = SECTIONS = (
+    "Products in one result only",
+    "Maps",
+    "Runs",
+    "Norms of the background (bkg_scale)",
+    "Configuration",
+    "Code and packages",
+    "Tables",
+    "Other header cards, and columns of the runs, that differ",
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two results.
+
+    Attributes
+    ----------
+    identical : bool
+        All products are the same byte by byte.
+    verdict : str
+    sections : dict of str to list of str
+        Statements by title, the most important first.
+    """
+
+    identical: bool
+    verdict: str
+    sections: dict
+
+
+@dataclass(frozen=True)
+class MapDifference:
+    """How two images differ; a pixel that is NaN in both does not.
+
+    Attributes
+    ----------
+    n_differ : int
+    n_nan : int
+        Among them those that are NaN in one image only.
+    largest, relative : float
+        Largest absolute difference, and largest one in units of the larger of the two
+        absolute values.
+    sums, peaks : tuple of float
+        Of both images, without NaN.
+    """
+
+    n_differ: int
+    n_nan: int
+    largest: float
+    relative: float
+    sums: tuple
+    peaks: tuple
+
+
+@dataclass(frozen=True)
+class _Product:
+    header: fits.Header
+    data: np.ndarray
+    origin: Origin
+    runs: pd.DataFrame | None
+
+
+def compare(a, b):
+    """Compare the maps and tables of two results.
+
+    Parameters
+    ----------
+    a, b : gammastack.archive.bundle.Bundle
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If a result has no products, or a file that is needed is damaged.
+    """
+    of_a, of_b = _names(a), _names(b)
+    common = sorted(of_a & of_b)
+    changed = [one for one in common if _content(a, one) != _content(b, one)]
+    if of_a == of_b and not changed:
+        return Comparison(
+            True,
+            f"The results are identical: all {len(common)} products are the same byte by"
+            " byte.\nThe records of how they were made may differ, as in their times.",
+            {},
+        )
+    statements = {section: defaultdict(set) for section in SECTIONS}
+    code = set()
+    for name in changed:
+        if name.endswith(".csv"):
+            statements[TABLES][name].add(name)
+            continue
+        old, new = _read(a, name), _read(b, name)
+        for section, text in _differences(name, old, new):
+            statements[section][text].add(name)
+        code.update(_changes(old.origin.code, new.origin.code))
+    sections = {
+        section: [_where(names, common) + text for text, names in texts.items()]
+        if section in (RUNS, NORMS, CONFIG)
+        else list(texts)
+        for section, texts in statements.items()
+    }
+    sections[MISSING] = [
+        f"only in {label}: {_list(sorted(names))}"
+        for label, names in (("A", of_a - of_b), ("B", of_b - of_a))
+        if names
+    ]
+    sections[CODE] += _code_lines(code, a, b)
+    n_maps = sum(map(_is_map, common))
+    n_differ, tables = len(sections[MAPS]), sections[TABLES]
+    if n_maps > n_differ:
+        text = f"{n_maps - n_differ} of {n_maps} maps have equal pixel values"
+        sections[MAPS].append(text)
+    sections[TABLES] = [f"{len(tables)} of {len(common) - n_maps} tables differ"]
+    if tables:
+        sections[TABLES][0] += f": {_list(tables)}"
+    sections[OTHER] = [_list(sorted(sections[OTHER]))] if sections[OTHER] else []
+    is_rest_equal = of_a == of_b and not tables
+    return Comparison(False, _verdict(n_differ, n_maps, is_rest_equal), sections)
+
+
+def report(comparison, a, b):
+    """Text for people on a `Comparison` of two results, given with their paths."""
+    lines = [comparison.verdict, f"A: {a}", f"B: {b}"]
+    for title, statements in comparison.sections.items():
+        if statements:
+            lines += ["", title, *map(_wrapped, statements)]
+    return "\n".join(lines)
+
+
+def _wrapped(text):
+    indents = {"initial_indent": "  ", "subsequent_indent": "      "}
+    return fill(text, 88, break_long_words=False, break_on_hyphens=False, **indents)
+
+
+def map_difference(a, b):
+    """`MapDifference` of two arrays of one shape."""
+    nan_a, nan_b = np.isnan(a), np.isnan(b)
+    differ = (a != b) & ~(nan_a & nan_b)
+    x, y = a[differ].astype(float), b[differ].astype(float)
+    largest = np.abs(y - x)
+    # Infinite values have no relative difference
+    with np.errstate(invalid="ignore"):
+        relative = largest / np.maximum(np.abs(x), np.abs(y))
+    return MapDifference(
+        n_differ=len(x),
+        n_nan=int(np.sum(nan_a != nan_b)),
+        largest=float(np.fmax.reduce(largest, initial=0)),
+        relative=float(np.fmax.reduce(relative, initial=0)),
+        sums=(float(np.nansum(a)), float(np.nansum(b))),
+        peaks=(
+            float(np.fmax.reduce(a, axis=None)),
+            float(np.fmax.reduce(b, axis=None)),
+        ),
+    )
+
+
+def norm_difference(old, new):
+    """Say how the norms of runs differ; None if they do not.
+
+    Parameters
+    ----------
+    old, new : pandas.DataFrame
+        Rows of the same runs in the same order, indexed by OBS_ID.
+    """
+    scale = old["bkg_scale"]
+    change = (new["bkg_scale"] - scale).abs()
+    n_alone = int((scale.isna() != new["bkg_scale"].isna()).sum())
+    n_differ = int((change > 0).sum()) + n_alone
+    if not n_differ:
+        return None
+    parts = [f"the norms of {n_differ} of {_runs(len(old))} differ"]
+    for pattern, values in (
+        ("at most by {:.3g} (run {})", change),
+        ("by {:.3g} % (run {})", 100 * change / scale.abs()),
+        ("by {:.2g} times the error in A (run {})", change / old["bkg_scale_err"]),
+    ):
+        values = values[np.isfinite(values) & (values > 0)]
+        if len(values):
+            parts.append(pattern.format(values.max(), values.idxmax()))
+    if n_alone:
+        parts.append(f"{_runs(n_alone)} with a norm in one result only")
+    return ", ".join(parts)
+
+
+def _names(bundle):
+    names = set(bundle.products((".fits", ".csv")))
+    if not names:
+        raise InputError(f"{bundle.path}: there are no maps and no tables in it")
+    return names
+
+
+def _is_map(name):
+    return name.endswith(".fits") and not PurePath(name).name.startswith("table_")
+
+
+def _content(bundle, name):
+    return bundle.read(bundle.product(name))
+
+
+def _read(bundle, name):
+    """Read a FITS product."""
+    content = _content(bundle, name)
+    try:
+        with warnings.catch_warnings():
+            # All that astropy does if a file is cut or a checksum does not hold
+            warnings.simplefilter("error", AstropyWarning)
+            with fits.open(BytesIO(content), memmap=False, checksum=True) as hdus:
+                hdu = hdus[0 if _is_map(name) else 1]
+                if hdu.data is None:
+                    raise ValueError("it holds no data")
+                runs = _run_table(hdus["RUNS"]) if "RUNS" in hdus else None
+                origin = Origin.from_hdu(hdus["INPUTS"])
+                read_config(hdu.header)
+                return _Product(hdu.header, hdu.data, origin, runs)
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
+        raise InputError(f"{bundle.path}: {name} is damaged ({error})") from error
+
+
+def _run_table(hdu):
+    table = Table(hdu.data)
+    table.convert_bytestring_to_unicode()
+    runs = table.to_pandas().set_index("OBS_ID")
+    if not runs.index.is_unique:
+        raise ValueError("an OBS_ID occurs more than once")
+    return runs
+
+
+def _differences(name, old, new):
+    """Section and text of each statement on a product, but for those on the code."""
+    if not _is_map(name):
+        if old.data.tobytes() != new.data.tobytes():
+            yield TABLES, name
+    elif text := _map_text(PurePath(name).stem, old, new):
+        yield MAPS, f"{name}: {text}"
+    if old.runs is not None and new.runs is not None:
+        yield from _run_differences(old, new)
+    settings = (_flat(read_config(one.header)) for one in (old, new))
+    for key, x, y in _changes(*settings):
+        yield CONFIG, _setting(key, x, y)
+    for file in sorted(_changed_files(old, new, "exclusion")[0]):
+        yield CONFIG, f"the file {file} of the exclusions has another content"
+    for package, x, y in _changes(old.origin.packages, new.origin.packages):
+        yield CODE, f"{package} {x} -> {y}"
+    cards = ({key: str(one.header[key]) for key in one.header} for one in (old, new))
+    for key, x, y in _changes(*cards):
+        if key == "CREATOR":
+            yield CODE, f"program {x} -> {y}"
+        if key not in TOLD:
+            yield OTHER, key
+
+
+def _changes(old, new):
+    """Keys of two dictionaries whose values differ, with both values."""
+    for key in sorted(old.keys() | new.keys()):
+        x, y = (one.get(key, "none") for one in (old, new))
+        if x != y:
+            yield key, x, y
+
+
+def _map_text(kind, old, new):
+    """Say how two maps differ; None if they do not."""
+    (ny, nx), (height, width) = old.data.shape, new.data.shape
+    if (ny, nx) != (height, width):
+        return f"{nx} x {ny} -> {width} x {height} pixels, not compared"
+    if not _same_wcs(old.header, new.header):
+        return "the pixels are at other positions (WCS), not compared"
+    kind, parts = kind.split("_")[0], []
+    units = [one.header["BUNIT"] or UNITS.get(kind, "") for one in (old, new)]
+    if units[0] != units[1]:
+        parts.append(f"unit '{units[0]}' -> '{units[1]}'")
+    found = map_difference(old.data, new.data)
+    if found.n_differ:
+        unit = f" {units[0]}" if units[0] and units[0] == units[1] else ""
+        x, y = found.sums
+        parts += [
+            f"{found.n_differ} of {old.data.size} pixels differ, at most by"
+            f" {found.largest:.3g}{unit} and by {100 * found.relative:.3g} % of the"
+            " larger value",
+            f"sum {x:.6g} -> {y:.6g}{unit} ({y - x:+.3g})",
+        ]
+        if kind == "significance":
+            parts.append("peak {:.4g} -> {:.4g} sigma".format(*found.peaks))
+    if found.n_nan:
+        parts.append(f"NaN in one map only: {found.n_nan} pixels")
+    return "; ".join(parts) or None
+
+
+def _same_wcs(old, new):
+    old, new = (ImageGeometry.from_header(one).header() for one in (old, new))
+    return list(old) == list(new) and all(
+        x == y if isinstance(x, str) else isclose(x, y, rel_tol=1e-9, abs_tol=1e-9)
+        for x, y in zip(old.values(), new.values(), strict=True)
+    )
+
+
+def _run_differences(old, new):
+    x, y = old.runs, new.runs
+    livetimes = [one.loc[one["status"] == "used", "livetime"] for one in (x, y)]
+    n_used, hours = zip(
+        *((len(one), one.sum() / 3600) for one in livetimes), strict=True
+    )
+    if n_used[0] != n_used[1] or hours[0] != hours[1]:
+        yield (
+            RUNS,
+            "{} -> {} runs used, livetime {:.2f} -> {:.2f} h".format(*n_used, *hours),
+        )
+    for label, runs, others in (("A", x, y), ("B", y, x)):
+        alone = runs["status"].drop(others.index, errors="ignore")
+        if len(alone):
+            names = [
+                f"{obs_id}" if status == "used" else f"{obs_id} ({status})"
+                for obs_id, status in alone.items()
+            ]
+            yield RUNS, f"{_runs(len(names))} only in {label}: {_list(names)}"
+    shared = x.index.intersection(y.index)
+    x, y = x.loc[shared], y.loc[shared]
+    files = _changed_files(old, new, "dl3")
+    names = [f"{one} ({', '.join(sorted(files[one]))})" for one in shared if files[one]]
+    if names:
+        yield (
+            RUNS,
+            f"DL3 files of {_runs(len(names))} differ in content: {_list(names)}",
+        )
+    others = shared[x["status"] != y["status"]]
+    names = [_status_change(x.loc[one], y.loc[one]) for one in others]
+    if names:
+        yield RUNS, f"{_runs(len(names))} with another status: {_list(names)}"
+    if text := norm_difference(x, y):
+        yield NORMS, text
+    for column in x.columns.intersection(y.columns).difference(TOLD):
+        if not x[column].equals(y[column]):
+            yield OTHER, column
+
+
+def _status_change(old, new):
+    why = new["reason"] or f"before: {old['reason']}"
+    return f"{old.name} {old['status']} -> {new['status']} ({why})"
+
+
+def _changed_files(old, new, kind):
+    """Names, by OBS_ID, of the input files whose content only one product goes back to."""
+    a, b = (
+        {(row[1], row[3]): row[2] for row in one.origin.inputs if row[0] == kind}
+        for one in (old, new)
+    )
+    files = defaultdict(set)
+    for obs_id, digest in a.keys() ^ b.keys():
+        files[obs_id].add((a | b)[obs_id, digest])
+    return files
+
+
+def _flat(value, key=""):
+    """Settings by key; those inside of others as ``outer.inner``."""
+    if not isinstance(value, dict):
+        return {key: value}
+    parts = (_flat(part, f"{key}.{name}".lstrip(".")) for name, part in value.items())
+    return {name: part for one in parts for name, part in one.items()}
+
+
+def _setting(key, old, new):
+    """Say how a setting differs; of the exclusions only those that do."""
+    if key != "exclusion_mask" or "none" in (old, new):
+        return f"{key}: {_text(old)} -> {_text(new)}"
+    alone = {
+        "A": [_text(one) for one in old if one not in new],
+        "B": [_text(one) for one in new if one not in old],
+    }
+    texts = [
+        f"only in {label}: {_list(found)}" for label, found in alone.items() if found
+    ]
+    return f"{key}: {'; '.join(texts) or 'in another order'}"
+
+
+def _text(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _code_lines(changes, a, b):
+    """Steps whose code differs, with the modules where the records know them."""
+    known = [_modules(bundle) for bundle in (a, b)] if changes else []
+    steps = defaultdict(list)
+    for step, *hashes in sorted(changes):
+        old, new = (of.get((step, one)) for of, one in zip(known, hashes, strict=True))
+        text = "{} -> {} (no record of the modules)".format(*hashes)
+        if old and new:
+            text = _list(name for name, *_ in _changes(old, new))
+        steps[text].append(step)
+    return [f"code of {', '.join(names)}: {text}" for text, names in steps.items()]
+
+
+def _modules(bundle):
+    """Hashes of the modules of each step, by its name and their common hash."""
+    try:
+        activities, _ = bundle.records()
+        made_of = [
+            (one["activity_name"], one["software"]["modules"]) for one in activities
+        ]
+        return {(step, code_hash(modules)): modules for step, modules in made_of}
+    except (InputError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{bundle.path}: damaged records ({error})") from error
+
+
+def _where(names, common):
+    """The bands, or the products, of a statement; nothing if it holds for all bands."""
+    products = [name for name in common if name.endswith(".fits")]
+    bands = {_band(name) for name in names} - {""}
+    in_bands = {name for name in products if _band(name) in bands}
+    if not in_bands <= names:
+        return f"{_list(sorted(names))}: "
+    if bands == {_band(name) for name in products} - {""}:
+        return ""
+    return f"{', '.join(sorted(bands))}: " if bands else ""
+
+
+def _band(name):
+    return name.rpartition("/")[0]
+
+
+def _list(values):
+    return listing(values, limit=10)
+
+
+def _runs(number):
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def _verdict(n_differ, n_maps, is_rest_equal):
+    if n_differ or not n_maps:
+        return f"The results differ, in {n_differ} of {n_maps} maps."
+    if is_rest_equal:
+        return f"All pixel values are equal ({n_maps} maps): only headers and provenance differ."
+    return f"The results differ, but the {n_maps} maps in both have equal pixel values."

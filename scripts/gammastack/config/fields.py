@@ -1,0 +1,487 @@
+"""The configuration: checked against the schema, completed, and in fixed units.
+
+The schema, ``schema.yaml`` beside this module, is the place of all keys, their
+meaning and their defaults. Inside the program angles are in deg, energies in TeV.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from astropy import units as u
+from jsonschema import Draft202012Validator
+
+from gammastack.errors import InputError
+from gammastack.sky.exclusion import file_of, with_file
+from gammastack.sky.geometry import ImageGeometry, icrs_position
+
+SCHEMA = Path(__file__).with_name("schema.yaml")
+SIMULATED_STORE = "simulated-dl3"
+SUMMARY = "summary.csv"
+
+
+@dataclass(frozen=True)
+class Field:
+    """Settings of a field, in the units of the program.
+
+    Attributes
+    ----------
+    name, datastore : str
+    image : dict
+        Arguments of `gammastack.sky.geometry.ImageGeometry.create`.
+    observations : dict
+        Conditions for `gammastack.dl3.selection.select_observations`.
+    energy_bands : dict of str to tuple
+        Edges in TeV by the name of the band.
+    offset_band : tuple of float
+        In deg.
+    exclusion_mask : list
+        For `gammastack.sky.exclusion.exclusion_mask`.
+    source_search : dict or None
+        Thresholds in sigma, margin in deg and rounds of the search for sources to exclude.
+    background : dict or None
+        For `gammastack.stacking.stack.stack_runs`; None: counts only.
+    acceptance : dict or None
+        Shape, degree and zenith bins of a background model that is made from the runs;
+        None: the store has one.
+    radii : dict of str to (float or None, float or None)
+        Correlation radius in pixels or in deg, by the suffix of the file name.
+    """
+
+    name: str
+    datastore: str
+    image: dict
+    observations: dict
+    energy_bands: dict
+    offset_band: tuple
+    exclusion_mask: list
+    source_search: dict | None
+    background: dict | None
+    acceptance: dict | None
+    ul_confidence: float
+    n_sigma_sensitivity: float
+    ncounts_min: int
+    make_background_image: bool
+    bkg_norm: bool
+    save_bkg_scale: bool
+    spectral_index: float
+    for_integral_flux: bool
+    radii: dict
+
+    @property
+    def responses(self):
+        """Types of the responses that are read from the store."""
+        if not self.make_background_image:
+            return ()
+        return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
+
+    @property
+    def has_ring(self):
+        """Whether there are ON and OFF counts."""
+        return self.background is not None and "ring" in self.background["method"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration.
+
+    Attributes
+    ----------
+    results : str
+    fields : dict of str to Field
+    simulation : dict or None
+        Arguments of the simulation, in the units of the program.
+    """
+
+    results: str
+    fields: dict
+    simulation: dict | None
+
+
+@cache
+def schema():
+    """The JSON schema as a dictionary."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def read_config(settings):
+    """Check and complete the settings that were read from YAML.
+
+    Parameters
+    ----------
+    settings : dict
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    InputError
+        Naming the key.
+    """
+    _validate(settings)
+    field_keys = schema()["$defs"]["field"]["properties"]
+    defaults = _defaults(field_keys)
+    common = {key: value for key, value in settings.items() if key in field_keys}
+    results = settings.get("results", schema()["properties"]["results"]["default"])
+    results = expand(results, "results")
+    simulation = None
+    if "simulation" in settings:
+        simulation = _simulation(settings["simulation"])
+        common["datastore"] = f"{results}/{SIMULATED_STORE}"
+    fields = {}
+    for name, own in settings["fields"].items():
+        own = own or {}
+        if simulation and ("datastore" in own or "datastore" in settings):
+            raise InputError(
+                "simulation and datastore exclude each other: delete the key simulation"
+                " to use your data, or datastore to use simulated data"
+            )
+        if name in (SIMULATED_STORE, SUMMARY, "provenance"):
+            raise InputError(f"fields: the name {name} is taken; choose another one")
+        fields[name] = _field(name, {**defaults, **common, **own})
+    return Config(results, fields, simulation)
+
+
+def _validate(settings):
+    errors = Draft202012Validator(schema()).iter_errors(settings)
+    error = next(iter(sorted(errors, key=lambda error: len(error.absolute_path))), None)
+    if error is None:
+        return
+    while error.context:
+        # Of the alternatives, the one of the right type that got furthest tells most
+        wrong_type = {
+            error.relative_schema_path[0]
+            for error in error.context
+            if error.validator == "type" and not error.relative_path
+        }
+        error = max(
+            error.context,
+            key=lambda error: (
+                error.relative_schema_path[0] not in wrong_type,
+                len(error.absolute_path),
+            ),
+        )
+    # Numbers of list items, counted from 1
+    place = ": ".join(
+        f"item {part + 1}" if isinstance(part, int) else part
+        for part in error.absolute_path
+    )
+    place = f"{place}: " if place else ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise InputError(
+            f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
+        )
+    meaning = error.schema.get("description", "").strip()
+    raise InputError(
+        f"{place}{error.message}{f'. Needed: {meaning}' if meaning else ''}"
+    )
+
+
+def _quantity(text, unit, key):
+    try:
+        value = float(u.Quantity(text).to_value(unit))
+        if not np.isfinite(value):
+            raise ValueError("not finite")
+        return value
+    except (TypeError, ValueError) as error:
+        example = {"deg": "0.5 deg", "TeV": "1 TeV"}[unit]
+        raise InputError(
+            f"{key}: '{text}' is not a number with a unit like '{example}'"
+        ) from error
+
+
+def _size(text, key):
+    """An angle of 0 deg or more, in deg."""
+    size = _quantity(text, "deg", key)
+    if size < 0:
+        raise InputError(f"{key}: {text} is negative")
+    return size
+
+
+def _position(value, key):
+    (frame, (lon, lat)), *_ = (
+        value.items() if isinstance(value, dict) else [("icrs", value)]
+    )
+    if abs(lat) > 90:
+        raise InputError(f"{key}: the latitude {lat} is not between -90 and 90")
+    return (
+        (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
+    )
+
+
+def _field(name, settings):
+    def fail(text):
+        raise InputError(f"fields: {name}: {text}")
+
+    for key in ("datastore", "center", "energy_bands"):
+        if key not in settings:
+            fail(f"the key {key} is missing; give it here or at the top level")
+
+    def key(*parts):
+        return ": ".join(["fields", name, *parts])
+
+    width = settings["width"]
+    width = width if isinstance(width, list) else [width, width]
+    image = {
+        "center": _position(settings["center"], key("center")),
+        "frame": settings["frame"],
+        "projection": settings["projection"],
+        "width": tuple(_quantity(size, "deg", key("width")) for size in width),
+        "binsz": _quantity(settings["binsz"], "deg", key("binsz")),
+    }
+    if not (image["binsz"] > 0 and min(image["width"]) > 0):
+        fail("width and binsz must be positive")
+    try:
+        ImageGeometry.create(**image)
+    except (ValueError, InputError) as error:
+        fail(f"projection: {image['projection']} cannot be used ({error})")
+    offset_band = tuple(
+        _quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
+    )
+    if not 0 <= offset_band[0] < offset_band[1] < 90:
+        low, high = settings["offset_band"]
+        fail(
+            f"offset_band: [{low}, {high}] must grow, from 0 deg or more to less than 90 deg"
+        )
+    if not np.isfinite(settings["spectral_index"]):
+        fail(f"spectral_index: {settings['spectral_index']} is no index")
+    exclusions, search = _exclusions(settings["exclusion_mask"], key("exclusion_mask"))
+    background, acceptance = _background(settings["background"], key("background"))
+    radii = _radii(settings["radius"], key("radius"))
+    if background.get("gradient") and not settings["bkg_norm"]:
+        fail("background: a gradient is fitted with the norm; set bkg_norm: true")
+    if "r_in" in background:
+        largest = max(
+            pixels * image["binsz"] if angle is None else angle
+            for pixels, angle in radii.values()
+        )
+        if background["r_in"] < largest:
+            fail(
+                f"background: the ring (r_in {background['r_in']:g} deg) reaches into the"
+                f" correlation disk (radius {largest:g} deg); enlarge r_in"
+            )
+    if not settings["make_background_image"]:
+        if search:
+            fail(
+                "exclusion_mask: a search for sources needs make_background_image: true"
+            )
+        background = acceptance = None
+    return Field(
+        name=name,
+        datastore=expand(settings["datastore"], key("datastore")),
+        image=image,
+        observations=_observations(settings["observations"], key("observations")),
+        energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
+        offset_band=offset_band,
+        exclusion_mask=exclusions,
+        source_search=search,
+        background=background,
+        acceptance=acceptance,
+        ul_confidence=settings["ul_confidence"],
+        n_sigma_sensitivity=settings["n_sigma_sensitivity"],
+        ncounts_min=settings["ncounts_min"],
+        make_background_image=settings["make_background_image"],
+        bkg_norm=settings["bkg_norm"],
+        save_bkg_scale=settings["save_bkg_scale"],
+        spectral_index=float(settings["spectral_index"]),
+        for_integral_flux=settings["for_integral_flux"],
+        radii=radii,
+    )
+
+
+def expand(path, key):
+    """A path with its variables replaced; `InputError` naming `key` if one is not set."""
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    if "$" in expanded:
+        raise InputError(
+            f"{key}: '{path}' names an environment variable that is not set"
+        )
+    return expanded
+
+
+def _observations(conditions, key):
+    conditions = dict(conditions)
+    if "cone" in conditions:
+        conditions["cone"] = _size(conditions["cone"], f"{key}: cone")
+    if "table" in conditions:
+        conditions["table"] = expand(conditions["table"], f"{key}: table")
+    return conditions
+
+
+def _energy_bands(bands, key):
+    named = {}
+    for edges in bands:
+        name, band = _energy_band(edges, key)
+        if name in named:
+            raise InputError(f"{key}: {name} is given twice")
+        named[name] = band
+    return named
+
+
+def _energy_band(edges, key):
+    low, high = (_quantity(edge, "TeV", key) for edge in edges)
+    if not 0 < low < high:
+        raise InputError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
+    name = "-".join(_label(edge, key) for edge in edges)
+    if "/" in name or " " in name:
+        raise InputError(f"{key}: use plain units such as TeV or GeV, not {edges[0]}")
+    return name, (low, high)
+
+
+def _label(text, key):
+    try:
+        quantity = u.Quantity(text)
+    except TypeError as error:
+        raise InputError(f"{key}: '{text}' is not a number with a unit") from error
+    return f"{quantity.value:g}{quantity.unit}"
+
+
+def _exclusions(items, key):
+    """What is known to be excluded, and how sources are searched for, or None."""
+    known = [_exclusion(item, key) for item in items if not _is_search(item)]
+    searches = [item for item in items if _is_search(item)]
+    if len(searches) > 1:
+        raise InputError(f"{key}: threshold: only one search for sources can be made")
+    return known, _search(searches[0], key) if searches else None
+
+
+def _is_search(item):
+    return isinstance(item, dict) and "threshold" in item
+
+
+def _exclusion(item, key):
+    if file_of(item):
+        item = with_file(item, expand(file_of(item), key))
+        if not Path(file_of(item)).is_file():
+            raise InputError(f"{key}: no such file '{file_of(item)}'")
+    if isinstance(item, str):
+        return expand(item, key)
+    item = dict(item)
+    if "center" in item:
+        item["center"] = _position(item["center"], f"{key}: center")
+    if "radius" in item:
+        item["radius"] = _size(item["radius"], f"{key}: radius")
+    return item
+
+
+def _search(item, key):
+    alternatives = schema()["$defs"]["field"]["properties"]["exclusion_mask"]["items"]
+    properties = alternatives["oneOf"][-1]["properties"]
+    search = {**_defaults(properties), **item}
+    if search["threshold_low"] > search["threshold"]:
+        raise InputError(f"{key}: threshold_low is larger than threshold")
+    return {**search, "margin": _size(search["margin"], f"{key}: margin")}
+
+
+# Settings that a method of the background has, beside `method` and `model`
+RING = ("r_in", "width")
+ADAPTIVE = ("r_out_max", "stepsize", "theta", "threshold_alpha")
+ACCEPTANCE = ("shape", "degree", "zenith_bins")
+BACKGROUND_KEYS = {
+    "irf": ("gradient",),
+    "ring": ("model", *RING),
+    "adaptive ring": ("model", *RING, *ADAPTIVE),
+    "acceptance": ("gradient",),
+}
+
+
+def _background(settings, key):
+    """Arguments for `gammastack.stacking.stack.stack_runs`, and those of an acceptance, or None."""
+    if isinstance(settings, str):
+        settings = {"method": settings}
+    method = settings["method"]
+    *_, rule = schema()["$defs"]["field"]["properties"]["background"]["oneOf"]
+    chosen = {**_defaults(rule["properties"]), **settings}
+    from_runs = "acceptance" in (method, settings.get("model"))
+    known = ("method", *BACKGROUND_KEYS[method], *ACCEPTANCE * from_runs)
+    for name in settings:
+        if name not in known:
+            raise InputError(
+                f"{key}: {name} has no meaning with method: {method}; it knows"
+                f" {', '.join(known)}"
+            )
+    acceptance = None
+    if from_runs:
+        bins = chosen["zenith_bins"]
+        if sorted(set(bins)) != bins:
+            raise InputError(f"{key}: zenith_bins must grow")
+        acceptance = {name: chosen[name] for name in ACCEPTANCE}
+    if method in ("irf", "acceptance"):
+        return {"method": "irf", "gradient": chosen["gradient"]}, acceptance
+    sizes = {
+        name: _size(chosen[name], f"{key}: {name}")
+        for name in (*RING, "r_out_max", "stepsize", "theta")
+    }
+    background = {"method": method, **{name: sizes[name] for name in RING}}
+    if not sizes["width"] > 0:
+        raise InputError(f"{key}: width must be positive")
+    if method == "adaptive ring":
+        if (
+            not sizes["stepsize"] > 0
+            or sizes["r_out_max"] < sizes["r_in"] + sizes["width"]
+        ):
+            raise InputError(
+                f"{key}: r_out_max must be r_in + width or more, and stepsize positive"
+            )
+        chosen |= sizes
+        background["adaptive"] = {name: chosen[name] for name in ADAPTIVE}
+    return background, acceptance
+
+
+def _radii(radius, key):
+    """The first radius has no suffix: its map is the significance.fits of the band."""
+    values = radius if isinstance(radius, list) else [radius]
+    sizes = dict(_radius(value, key) for value in values)
+    if len(sizes) < len(values):
+        raise InputError(f"{key}: a radius is given twice")
+    suffixes = ["", *(f"_{label}" for label in list(sizes)[1:])]
+    return dict(zip(suffixes, sizes.values(), strict=True))
+
+
+def _radius(value, key):
+    """Label, and size in pixels or in deg."""
+    if isinstance(value, str):
+        key = f"{key} (an angle; pixels are a number without quotes)"
+        return _label(value, key), (None, _size(value, key))
+    if not np.isfinite(value):
+        raise InputError(f"{key}: {value} is no radius")
+    return f"{value:g}pix", (float(value), None)
+
+
+def _simulation(settings):
+    properties = schema()["$defs"]["simulation"]["properties"]
+    settings = {**_defaults(properties), **settings}
+    source_defaults = _defaults(properties["sources"]["items"]["properties"])
+    return {
+        **settings,
+        "center": _position(settings["center"], "simulation: center"),
+        "wobble": _size(settings["wobble"], "simulation: wobble"),
+        "sources": [
+            _source({**source_defaults, **source}) for source in settings["sources"]
+        ],
+    }
+
+
+def _source(settings):
+    key = "simulation: sources"
+    return {
+        **settings,
+        "center": _position(settings["center"], f"{key}: center"),
+        "sigma": _size(settings["sigma"], f"{key}: sigma"),
+    }
+
+
+def _defaults(properties):
+    return {
+        key: rule["default"] for key, rule in properties.items() if "default" in rule
+    }

@@ -1,0 +1,344 @@
+"""Instrument responses: interpolation, and exact integrals over an energy band.
+
+Nodes are the bin centres, geometric in energy. Between nodes the effective
+area is linear in log E and in the offset; the background rate is log-linear in
+log E and in the field-of-view position, that is, a power law in energy. Both are
+integrated in closed form between the nodes and the edges of a band. From the
+outermost nodes to the outer bin edges the same straight lines are continued.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import exprel
+
+from gammastack.dl3.spectrum import exponential_integral
+from gammastack.errors import InputError
+
+FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
+# Empty bins take part in a log interpolation with the smallest normal float32
+SMALLEST_RATE = float(np.finfo(np.float32).tiny)
+# In s-1 sr-1: what is left of a band that holds nothing but empty bins is less
+NO_RATE = 1e-15
+# In ln(rate), for half a bin
+LARGEST_STEP = 3.0
+# Edges in files are often float32
+EDGE_TOLERANCE = 1e-6
+
+
+def _line(nodes, x):
+    """Lower node and weight of the upper node, for straight lines between and beyond nodes."""
+    lower = np.clip(np.searchsorted(nodes, x, side="right") - 1, 0, len(nodes) - 2)
+    return lower, (x - nodes[lower]) / (nodes[lower + 1] - nodes[lower])
+
+
+def _interpolation_matrix(nodes, x):
+    """Matrix (len(x), len(nodes)) of a piecewise linear interpolation."""
+    matrix = np.zeros((len(x), len(nodes)))
+    if len(nodes) == 1:
+        matrix[:] = 1
+        return matrix
+    lower, weight = _line(nodes, x)
+    rows = np.arange(len(x))
+    matrix[rows, lower] = 1 - weight
+    matrix[rows, lower + 1] = weight
+    return matrix
+
+
+def _log_centers(axis):
+    low, high = axis
+    return np.log(np.sqrt(low * high))
+
+
+def _centers(axis):
+    low, high = axis
+    return (low + high) / 2
+
+
+def _band_nodes(log_centers, band):
+    """Logarithms of the band's edges and of the nodes between them."""
+    low, high = np.log(band)
+    inside = log_centers[(log_centers > low) & (log_centers < high)]
+    return np.concatenate([[low], inside, [high]])
+
+
+def _require_band(axis, band, where):
+    low, high = axis[0][0], axis[1][-1]
+    if band[0] < low * (1 - EDGE_TOLERANCE) or band[1] > high * (1 + EDGE_TOLERANCE):
+        raise InputError(
+            f"{where}: energy_bands: {band[0]:g} TeV to {band[1]:g} TeV is not inside the"
+            f" energy axis of the response, {low:g} TeV to {high:g} TeV"
+        )
+
+
+def _require_offset(largest, offset_max, where):
+    if offset_max > largest * (1 + EDGE_TOLERANCE):
+        raise InputError(
+            f"{where}: offset_band: {offset_max:g} deg is beyond the response, which ends"
+            f" at {largest:g} deg"
+        )
+
+
+@dataclass(frozen=True)
+class EffectiveArea2D:
+    """Effective area as a function of true energy and offset.
+
+    Attributes
+    ----------
+    energy, offset : tuple of ndarray
+        Lower and upper bin edges in TeV and deg.
+    area : ndarray, shape (n_offset, n_energy)
+        In m2. Negative values, as smoothing leaves them near the threshold, count as 0.
+    where : str
+        File and HDU, for messages.
+    """
+
+    energy: tuple
+    offset: tuple
+    area: np.ndarray
+    where: str = "aeff"
+
+    def __post_init__(self):
+        if not np.all(np.isfinite(self.area)):
+            raise InputError(f"{self.where}: EFFAREA has values that are not finite")
+
+    @property
+    def n_negative(self):
+        """Number of negative values."""
+        return int(np.sum(self.area < 0))
+
+    @cached_property
+    def _area(self):
+        return np.clip(self.area, 0, None)
+
+    def require(self, band, offset_max):
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        _require_band(self.energy, band, self.where)
+        _require_offset(self.offset[1][-1], offset_max, self.where)
+
+    def _at_offset(self, by_offset, offset):
+        """Values (n_offset, ...) at the offset nodes, interpolated to `offset` (n,)."""
+        nodes = _centers(self.offset)
+        if len(nodes) == 1:
+            return np.broadcast_to(by_offset[0], offset.shape)
+        lower, weight = _line(nodes, offset)
+        values = (1 - weight) * by_offset[lower] + weight * by_offset[lower + 1]
+        return np.clip(values, 0, None)
+
+    def evaluate(self, energy, offset):
+        """Area in m2 at one energy in TeV and offsets (n,) in deg."""
+        weights = _interpolation_matrix(_log_centers(self.energy), np.log([energy]))[0]
+        return self._at_offset(self._area @ weights, offset)
+
+    def integral(self, band, index, offset):
+        """Integral of A(E, offset) (E / e_ref)^-index dE, e_ref the log centre of the band.
+
+        Parameters
+        ----------
+        band : tuple of float
+            Edges in TeV.
+        index : float
+            Spectral index, positive for a falling spectrum.
+        offset : ndarray, shape (n,)
+            In deg.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            In m2 TeV.
+        """
+        centers = _log_centers(self.energy)
+        u = _band_nodes(centers, band) - np.log(np.sqrt(band[0] * band[1]))
+        e_ref = np.sqrt(band[0] * band[1])
+        low, high = u[:-1], u[1:]
+        # On a segment A = A_low + (A_high - A_low) t, t = (u - low) / (high - low)
+        total = exponential_integral(1 - index, low, high)
+        upper = _first_moment(1 - index, low, high)
+        weights = np.zeros(len(u))
+        weights[:-1] += total - upper
+        weights[1:] += upper
+        at_nodes = _interpolation_matrix(centers, u + np.log(e_ref))
+        return self._at_offset(e_ref * (self._area @ (weights @ at_nodes)), offset)
+
+
+def _first_moment(slope, low, high):
+    """Integral of exp(slope u) (u - low) / (high - low) du.
+
+    exp(slope low) (high - low) times the integral of t exp(z t) over [0, 1], which
+    is (1 + (z - 1) exp(z)) / z^2; near z = 0 its series 1/2 + z/3 + z^2/8 + ...
+    """
+    z = np.asarray(slope * (high - low))
+    small = np.abs(z) < 1e-3
+    safe = np.where(small, 1.0, z)
+    moment = np.where(
+        small,
+        1 / 2 + z / 3 + z**2 / 8 + z**3 / 30,
+        (1 + (safe - 1) * np.exp(safe)) / safe**2,
+    )
+    return np.exp(slope * low) * (high - low) * moment
+
+
+def _log_rate(rate):
+    """Logarithm of a rate (n_energy, ...), empty bins between filled ones bridged in energy.
+
+    The bridge is linear in the log of the rate and in the bin number. Empty bins
+    beyond the filled ones stay (nearly) empty.
+    """
+    log_rate = np.log(np.maximum(rate, SMALLEST_RATE))
+    filled = rate > 0
+    number = np.arange(len(rate)).reshape(-1, *[1] * (rate.ndim - 1))
+    number = np.broadcast_to(number, rate.shape)
+    below = np.maximum.accumulate(np.where(filled, number, -1))
+    above = np.minimum.accumulate(np.where(filled, number, len(rate))[::-1])[::-1]
+    hole = ~filled & (below >= 0) & (above < len(rate))
+    lower, upper = below[hole], above[hole]
+    places = np.nonzero(hole)[1:]
+    weight = (number[hole] - lower) / (upper - lower)
+    log_rate[hole] = (1 - weight) * log_rate[(lower, *places)] + weight * log_rate[
+        (upper, *places)
+    ]
+    return log_rate
+
+
+def _interpolate(nodes, log_rate, x):
+    """Log rate (n, ...) at the nodes, interpolated to x along the first axis.
+
+    Beyond the outermost nodes it grows by `LARGEST_STEP` at most: next to an empty
+    bin the slope means nothing.
+    """
+    if len(nodes) == 1:
+        return np.broadcast_to(log_rate[0], (len(x), *log_rate.shape[1:]))
+    lower, weight = _line(nodes, x)
+    weight = weight.reshape(-1, *[1] * (log_rate.ndim - 1))
+    return _on_line(log_rate[lower], log_rate[lower + 1], weight)
+
+
+def _on_line(low, high, weight):
+    value = (1 - weight) * low + weight * high
+    return np.minimum(value, np.maximum(low, high) + LARGEST_STEP)
+
+
+def _integrate_log_log(log_rate, u):
+    """Integral over E of power-law segments; log_rate (..., n) at log energies u (n,).
+
+    With y = E * rate, a segment is y_low ln(E_high / E_low) exprel(ln(y_high / y_low)).
+    """
+    y = log_rate + u
+    rate = np.sum(np.exp(y[..., :-1]) * np.diff(u) * exprel(np.diff(y)), axis=-1)
+    return np.where(rate > NO_RATE, rate, 0.0)
+
+
+class _Background:
+    """What `Background2D` and `Background3D` share: the treatment of energy."""
+
+    def _require_rate(self):
+        if not np.all(np.isfinite(self.rate)) or np.any(self.rate < 0):
+            raise InputError(
+                f"{self.where}: the background rate has negative values, or values that"
+                " are not finite"
+            )
+
+    @cached_property
+    def _log_rate(self):
+        return _log_rate(self.rate)
+
+    def _band_table(self, band):
+        """Log energies (n,) of the band's nodes and the log rate (..., n) there."""
+        centers = _log_centers(self.energy)
+        u = _band_nodes(centers, band)
+        table = _interpolate(centers, self._log_rate, u)
+        return u, np.ascontiguousarray(np.moveaxis(table, 0, -1))
+
+
+@dataclass(frozen=True)
+class Background2D(_Background):
+    """Background rate as a function of reconstructed energy and offset.
+
+    Attributes
+    ----------
+    energy, offset : tuple of ndarray
+        Lower and upper bin edges in TeV and deg.
+    rate : ndarray, shape (n_energy, n_offset)
+        Per ontime, in s-1 TeV-1 sr-1.
+    where : str
+        File and HDU, for messages.
+    """
+
+    energy: tuple
+    offset: tuple
+    rate: np.ndarray
+    where: str = "bkg"
+
+    alignment = "RADEC"
+
+    def __post_init__(self):
+        self._require_rate()
+
+    def require(self, band, offset_max):
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        _require_band(self.energy, band, self.where)
+        _require_offset(self.offset[1][-1], offset_max, self.where)
+
+    def band_rate(self, band, lon, lat):
+        """Rate in s-1 sr-1 in a band (TeV) at field-of-view positions (n,) in deg."""
+        u, table = self._band_table(band)
+        offset = np.degrees(
+            np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
+        )
+        at_offset = _interpolate(_centers(self.offset), table, offset)
+        return _integrate_log_log(at_offset, u)
+
+
+@dataclass(frozen=True)
+class Background3D(_Background):
+    """Background rate as a function of reconstructed energy and field-of-view position.
+
+    Attributes
+    ----------
+    energy, lon, lat : tuple of ndarray
+        Lower and upper bin edges in TeV and deg.
+    rate : ndarray, shape (n_energy, n_lon, n_lat)
+        Per ontime, in s-1 TeV-1 sr-1.
+    alignment : str
+        One of `FOV_ALIGNMENTS`.
+    where : str
+        File and HDU, for messages.
+    """
+
+    energy: tuple
+    lon: tuple
+    lat: tuple
+    rate: np.ndarray
+    alignment: str = "RADEC"
+    where: str = "bkg"
+
+    def __post_init__(self):
+        self._require_rate()
+        if min(self.rate.shape[1:]) < 2:
+            raise InputError(f"{self.where}: DETX and DETY need two bins or more")
+        if self.alignment not in FOV_ALIGNMENTS:
+            raise InputError(
+                f"{self.where}: FOVALIGN = {self.alignment} is not known; it must be one"
+                f" of {', '.join(FOV_ALIGNMENTS)}"
+            )
+
+    def require(self, band, offset_max):
+        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        _require_band(self.energy, band, self.where)
+        edges = (*self.lon, *self.lat)
+        _require_offset(
+            min(-edges[0][0], edges[1][-1], -edges[2][0], edges[3][-1]),
+            offset_max,
+            self.where,
+        )
+
+    def band_rate(self, band, lon, lat):
+        """Rate in s-1 sr-1 in a band (TeV) at field-of-view positions (n,) in deg."""
+        u, table = self._band_table(band)
+        i, wx = _line(_centers(self.lon), lon)
+        j, wy = _line(_centers(self.lat), lat)
+        wx, wy = wx[:, None], wy[:, None]
+        low = _on_line(table[i, j], table[i, j + 1], wy)
+        high = _on_line(table[i + 1, j], table[i + 1, j + 1], wy)
+        return _integrate_log_log(_on_line(low, high, wx), u)

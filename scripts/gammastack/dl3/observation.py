@@ -1,0 +1,411 @@
+"""GADF DL3 files: HDUs in, small immutable objects in fixed units out.
+
+Units inside: s, deg, TeV, m2. They are converted here and nowhere else.
+Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
+"""
+
+import gzip
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.time import ScaleValueError, Time
+
+from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
+from gammastack.errors import InputError
+from gammastack.sky.geometry import separation, unit_vectors
+
+GZIP_MAGIC = b"\x1f\x8b"
+# Modes in which the pointing stays fixed on the sky; absent means POINTING
+FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
+# Files of this writer declare FOVALIGN = RADEC, but have the field-of-view longitude
+# growing to the east, and DETX and DETY exchanged with respect to TDIM.
+HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
+
+# Differences between index and header that float32 columns and rounding explain
+POINTING_TOLERANCE = 1e-4  # deg
+TIME_TOLERANCE = 1e-5  # relative
+
+
+@dataclass(frozen=True)
+class EventList:
+    """Events as float64 arrays of shape (n,): time in s, ICRS ra and dec in deg, energy in TeV."""
+
+    time: np.ndarray
+    ra: np.ndarray
+    dec: np.ndarray
+    energy: np.ndarray
+
+
+@dataclass(frozen=True)
+class GoodTimeIntervals:
+    """Intervals in s since the reference time of the events, both edges included."""
+
+    start: np.ndarray
+    stop: np.ndarray
+
+    @property
+    def ontime(self):
+        """Total length in s."""
+        return float(np.sum(self.stop - self.start))
+
+    def after(self, elapsed):
+        """Time in s at which so much good time in s has passed."""
+        begin = np.cumsum(self.stop - self.start) - (self.stop - self.start)
+        interval = np.searchsorted(begin, elapsed, side="right") - 1
+        return self.start[interval] + elapsed - begin[interval]
+
+    def contains(self, time):
+        """Whether each time lies in one of the intervals."""
+        order = np.argsort(self.start)
+        start, stop = self.start[order], np.maximum.accumulate(self.stop[order])
+        interval = np.searchsorted(start, time, side="right") - 1
+        return (interval >= 0) & (time <= stop[interval])
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """Fixed ICRS pointing in deg, and the site as (lon deg, lat deg, height m) if known."""
+
+    ra: float
+    dec: float
+    site: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One run.
+
+    Attributes
+    ----------
+    obs_id : int
+    pointing : Pointing
+    deadc : float
+        Livetime per ontime.
+    time_ref : astropy.time.Time
+        Zero of event times and GTIs.
+    events : EventList
+    gti : GoodTimeIntervals
+    aeff : EffectiveArea2D or None
+    bkg : Background2D or Background3D or None
+    """
+
+    obs_id: int
+    pointing: Pointing
+    deadc: float
+    time_ref: Time
+    events: EventList
+    gti: GoodTimeIntervals
+    aeff: EffectiveArea2D | None = None
+    bkg: Background2D | Background3D | None = None
+
+    @property
+    def ontime(self):
+        """Total good time in s."""
+        return self.gti.ontime
+
+    @property
+    def livetime(self):
+        """Good time in s, corrected for dead time."""
+        return self.gti.ontime * self.deadc
+
+    @property
+    def start(self):
+        """Beginning of the first good time interval."""
+        return self.time_ref + self.gti.start.min() * u.s
+
+    @property
+    def stop(self):
+        """End of the last good time interval."""
+        return self.time_ref + self.gti.stop.max() * u.s
+
+
+def read_observation(obs_id, hdus):
+    """Read a run.
+
+    Parameters
+    ----------
+    obs_id : int
+    hdus : dict of str to HDULocation
+        ``events`` and ``gti``; ``aeff`` and ``bkg`` may be left out.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the HDU and the column or key that is at fault.
+    """
+    with ExitStack() as stack:
+        paths = {location.path for location in hdus.values()}
+        files = {path: stack.enter_context(_open(path)) for path in sorted(paths)}
+        tables = {
+            kind: _Table(files[location.path], location)
+            for kind, location in hdus.items()
+        }
+    events_table, gti_table = tables["events"], tables["gti"]
+    header = events_table.header
+    time_ref = events_table.time_reference()
+    gti_shift = gti_table.time_reference() - time_ref
+    return Observation(
+        obs_id=obs_id,
+        pointing=_pointing(events_table),
+        deadc=_deadc(events_table),
+        time_ref=time_ref,
+        events=_events(events_table),
+        gti=_gti(gti_table, gti_shift.to_value("s")),
+        aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
+        bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
+    )
+
+
+def oddities(observation, index_row):
+    """What is odd about an observation, but does not keep it from being used.
+
+    Parameters
+    ----------
+    observation : Observation
+    index_row : dict
+        Any of RA_PNT, DEC_PNT, ONTIME, LIVETIME, DEADC of the observation index; where
+        it differs from the EVENTS header beyond rounding, the header is used.
+
+    Returns
+    -------
+    list of str
+    """
+    pointing = observation.pointing
+    center = unit_vectors(pointing.ra, pointing.dec)
+    notes = []
+    if observation.aeff is not None and (n_negative := observation.aeff.n_negative):
+        notes.append(f"EFFAREA has {n_negative} negative values, taken as 0")
+    if {"RA_PNT", "DEC_PNT"} <= index_row.keys():
+        ra, dec = index_row["RA_PNT"], index_row["DEC_PNT"]
+        if separation(unit_vectors(ra, dec), center) > POINTING_TOLERANCE:
+            notes.append(
+                f"pointing {ra:g} {dec:g} in the observation index, {pointing.ra:g}"
+                f" {pointing.dec:g} in the EVENTS header"
+            )
+    ours = {
+        "ONTIME": observation.ontime,
+        "LIVETIME": observation.livetime,
+        "DEADC": observation.deadc,
+    }
+    for key, value in ours.items():
+        theirs = index_row.get(key, value)
+        if abs(theirs - value) > TIME_TOLERANCE * value:
+            notes.append(
+                f"{key} {theirs:g} in the observation index, {value:g} from the GTIs"
+                " and the EVENTS header"
+            )
+    return notes
+
+
+class _Table:
+    """A binary table HDU whose complaints name the file and the HDU."""
+
+    def __init__(self, hdulist, location):
+        self.where = f"{location.path}[{location.hdu_name}]"
+        self.hdu_class = location.hdu_class
+        with _naming_the_file(location.path):
+            names = [hdu.name for hdu in hdulist]
+            if location.hdu_name.upper() not in names:
+                self.fail(
+                    f"the file has no such HDU (it has {', '.join(names[1:])});"
+                    " the HDU index of the store does not fit the file"
+                )
+            hdu = hdulist[location.hdu_name]
+            if not isinstance(hdu, fits.BinTableHDU):
+                self.fail("not a binary table")
+            self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
+
+    def fail(self, text):
+        raise InputError(f"{self.where}: {text}")
+
+    def number(self, name):
+        """A header value as float."""
+        value = self.header.get(name)
+        if value is None:
+            self.fail(f"the header has no {name}")
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{name} = {value!r} is no number")
+
+    def column(self, name, unit, default_unit=None):
+        """A column as float64 in `unit`."""
+        if name not in self.columns.names:
+            self.fail(f"no column {name} (it has {', '.join(self.columns.names)})")
+        text = self.columns[name].unit or default_unit
+        if text is None:
+            self.fail(
+                f"column {name} has no unit (TUNIT); {unit} or the like is needed"
+            )
+        try:
+            factor = _unit(text).to(unit)
+        except (ValueError, TypeError):
+            self.fail(f"column {name} has unit '{text}', which is no {unit}")
+        return np.asarray(self._data[name], dtype=float) * factor
+
+    def axis(self, name, unit):
+        """Lower and upper bin edges of an IRF axis."""
+        low, high = (self.column(f"{name}_{end}", unit).ravel() for end in ("LO", "HI"))
+        if not (np.all(np.diff(low) > 0) and np.all(high >= low)):
+            self.fail(f"the axis {name} does not grow")
+        return low, high
+
+    def array(self, name, unit, axes):
+        """An IRF array with its axes in the order `axes`, such as ("ENERG", "THETA").
+
+        FITS stores the axis that is named first among the columns as the
+        fastest one. Some writers do the opposite, which shows in the shape.
+        """
+        if not len(self._data):
+            self.fail("the table has no row")
+        order = sorted(axes, key=lambda axis: self.columns.names.index(f"{axis}_LO"))
+        sizes = {axis: self.columns[f"{axis}_LO"].array.shape[-1] for axis in axes}
+        values = self.column(name, unit)[0]
+        for candidate in (order[::-1], order):
+            if values.shape == tuple(sizes[axis] for axis in candidate):
+                return values.transpose([candidate.index(axis) for axis in axes])
+        self.fail(
+            f"column {name} has the shape {values.shape} (TDIM), its axes have"
+            f" {', '.join(f'{axis} {size}' for axis, size in sizes.items())} bins"
+        )
+
+    def time_reference(self):
+        """Zero of the times in this HDU."""
+        scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
+        if scale == "local":
+            self.fail("no usable time reference (TIMESYS = local; TT or UTC is needed)")
+        try:
+            return (
+                Time(
+                    self.number("MJDREFI"),
+                    self.number("MJDREFF"),
+                    format="mjd",
+                    scale=scale,
+                )
+                + self.header.get("TIMEZERO", 0.0) * u.s
+            )
+        except (ValueError, ScaleValueError) as error:
+            self.fail(f"no usable time reference ({error})")
+
+    def refuse_point_like(self):
+        if str(self.header.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE":
+            self.fail(
+                "POINT-LIKE response: it holds for one position behind a directional cut"
+                " and cannot give a sky image. Use full-enclosure responses."
+            )
+
+
+@contextmanager
+def _open(path):
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path}: no such file. It is listed in the HDU index of the store;"
+            " restore it, or leave the run out with observations: exclude."
+        )
+    with _naming_the_file(path):
+        content = Path(path).read_bytes()
+        if content.startswith(GZIP_MAGIC):
+            # All at once: seeking in a compressed file starts over each time
+            content = gzip.decompress(content)
+        hdulist = fits.open(BytesIO(content))
+    with hdulist:
+        yield hdulist
+
+
+@contextmanager
+def _naming_the_file(path):
+    try:
+        yield
+    except InputError:
+        raise
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
+        raise InputError(
+            f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
+            " the run out with observations: exclude."
+        ) from error
+
+
+def _unit(text):
+    """Unit of a text, with any number of divisions: astropy refuses "1/s/MeV/sr"."""
+    first, *divisors = text.split("/")
+    unit = u.Unit(first)
+    for divisor in divisors:
+        unit = unit / u.Unit(divisor)
+    return unit
+
+
+def _events(table):
+    return EventList(
+        time=table.column("TIME", "s", "s"),
+        ra=table.column("RA", "deg", "deg"),
+        dec=table.column("DEC", "deg", "deg"),
+        energy=table.column("ENERGY", "TeV"),
+    )
+
+
+def _gti(table, shift):
+    start, stop = table.column("START", "s", "s"), table.column("STOP", "s", "s")
+    if not len(start) or not np.all(stop >= start):
+        table.fail("no good time interval, or one that stops before it starts")
+    return GoodTimeIntervals(start + shift, stop + shift)
+
+
+def _pointing(table):
+    mode = str(table.header.get("OBS_MODE", "")).strip().upper()
+    if mode not in FIXED_POINTING_MODES:
+        table.fail(
+            f"OBS_MODE = {mode}: only runs with a fixed pointing on the sky can be used"
+        )
+    site = None
+    if "GEOLON" in table.header and "GEOLAT" in table.header:
+        height = float(table.header.get("ALTITUDE", 0.0))
+        site = (table.number("GEOLON"), table.number("GEOLAT"), height)
+    return Pointing(table.number("RA_PNT"), table.number("DEC_PNT"), site)
+
+
+def _deadc(table):
+    deadc = table.number("DEADC")
+    if not 0 < deadc <= 1:
+        table.fail(f"DEADC = {deadc}, but livetime / ontime lies between 0 and 1")
+    return deadc
+
+
+def _effective_area(table):
+    table.refuse_point_like()
+    energy = table.axis("ENERG", "TeV")
+    offset = table.axis("THETA", "deg")
+    area = table.array("EFFAREA", "m2", ("THETA", "ENERG"))
+    return EffectiveArea2D(energy, offset, area, where=table.where)
+
+
+def _background(table, events_header):
+    table.refuse_point_like()
+    name = "BKG" if "BKG" in table.columns.names else "BGD"
+    unit = "s-1 TeV-1 sr-1"
+    energy = table.axis("ENERG", "TeV")
+    if table.hdu_class == "bkg_2d":
+        offset = table.axis("THETA", "deg")
+        rate = table.array(name, unit, ("ENERG", "THETA"))
+        return Background2D(energy, offset, rate, where=table.where)
+    axes, alignment = ("ENERG", "DETX", "DETY"), table.header.get("FOVALIGN", "RADEC")
+    written_by_hess = all(
+        str(events_header.get(key)).strip() == value for key, value in HESS_DR1.items()
+    )
+    # A model that was made from these events is of a later version
+    version = HESS_DR1["HDUVERS"]
+    if written_by_hess and table.header.get("HDUVERS", version) == version:
+        axes, alignment = ("ENERG", "DETY", "DETX"), "REVERSE_LON_RADEC"
+    return Background3D(
+        energy,
+        table.axis("DETX", "deg"),
+        table.axis("DETY", "deg"),
+        table.array(name, unit, axes),
+        alignment=str(alignment).strip().upper(),
+        where=table.where,
+    )

@@ -1,0 +1,136 @@
+"""Which observations of a store enter a field."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gammastack.dl3.datastore import listing
+from gammastack.errors import InputError
+from gammastack.sky.geometry import separation, unit_vectors
+
+
+def select_observations(store, conditions, center=None):
+    """OBS_IDs that meet all conditions.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    conditions : dict
+        Any of ``obs_ids`` (list of int), ``table`` (CSV file with a column OBS_ID),
+        ``query`` (`pandas.DataFrame.query` on the columns of the observation index),
+        ``cone`` (largest angle in deg between pointing and `center`), ``exclude``
+        (list of int). None of them: all observations.
+    center : tuple of float, optional
+        ICRS position in deg, for ``cone``.
+
+    Returns
+    -------
+    list of int
+        In ascending order.
+
+    Raises
+    ------
+    gammastack.errors.InputError
+        If a condition names what the index does not have, or nothing is left.
+    """
+    table = store.observations
+    keep = pd.Series(True, index=table.index)
+    if "obs_ids" in conditions:
+        keep &= _among(table, conditions["obs_ids"], "obs_ids")
+    if "table" in conditions:
+        keep &= _among(table, _read_obs_ids(conditions["table"]), "table")
+    if "query" in conditions:
+        keep &= _query(table, conditions["query"])
+    if "cone" in conditions:
+        pointings = unit_vectors(table["RA_PNT"], table["DEC_PNT"])
+        keep &= separation(pointings, unit_vectors(*center)) < conditions["cone"]
+    if "exclude" in conditions:
+        keep &= ~_among(table, conditions["exclude"], "exclude")
+    obs_ids = [int(obs_id) for obs_id in table.index[keep]]
+    if not obs_ids:
+        what = ", ".join(f"{key}: {value}" for key, value in conditions.items())
+        raise InputError(
+            f"observations: none of the {len(table)} runs in '{store.folder}' meets the"
+            f" conditions ({what or 'the index is empty'})"
+        )
+    return obs_ids
+
+
+def _among(table, obs_ids, key):
+    unknown = [obs_id for obs_id in obs_ids if obs_id not in table.index]
+    if unknown:
+        raise InputError(
+            f"observations: {key}: OBS_ID {listing(unknown)} not in the observation index;"
+            " correct the number, or take it out of the list"
+        )
+    return np.isin(table.index, obs_ids)
+
+
+def _read_obs_ids(path):
+    if not Path(path).is_file():
+        raise InputError(f"observations: table: no such file '{path}'")
+    try:
+        table = pd.read_csv(path, comment="#", skipinitialspace=True)
+    except ValueError as error:
+        raise InputError(
+            f"observations: table: '{path}' is not a readable CSV file ({error})"
+        ) from error
+    if "OBS_ID" not in table or not pd.api.types.is_integer_dtype(table["OBS_ID"]):
+        raise InputError(
+            f"observations: table: '{path}' needs a column OBS_ID of whole numbers"
+            f" (it has {', '.join(map(str, table.columns))})"
+        )
+    return table["OBS_ID"].tolist()
+
+
+def _query(table, query):
+    try:
+        keep = table.eval(query, engine="python")
+    except Exception as error:
+        raise InputError(
+            f"observations: query: '{query}' fails ({error}). It may use the columns"
+            f" {', '.join(table.columns)}"
+        ) from error
+    if not (isinstance(keep, pd.Series) and keep.dtype == bool):
+        raise InputError(f"observations: query: '{query}' is no condition")
+    return keep
+
+
+def bins_of_zenith(zenith, edges):
+    """Divide runs by zenith angle.
+
+    Parameters
+    ----------
+    zenith : dict of int to float
+        Zenith angle in deg by OBS_ID; NaN if it is not known.
+    edges : sequence of float
+        In deg, growing; the lower edge belongs to a bin.
+
+    Returns
+    -------
+    dict of int to str
+        Name of the bin of each run, such as ``30-45``.
+
+    Raises
+    ------
+    InputError
+        If a run is in none of the bins.
+    """
+    names = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
+    if len(names) == 1 and np.isnan(list(zenith.values())).all():
+        return dict.fromkeys(zenith, names[0])
+    number = np.searchsorted(edges, list(zenith.values()), side="right") - 1
+    outside = [
+        obs_id
+        for obs_id, n in zip(zenith, number, strict=True)
+        if not 0 <= n < len(names)
+    ]
+    if outside:
+        raise InputError(
+            f"background: zenith_bins: run {listing(outside)} is in none of the bins, or"
+            " the observation index has neither ZEN_PNT nor ALT_PNT; add a bin, or give"
+            " a single one for all runs"
+        )
+    return {obs_id: names[n] for obs_id, n in zip(zenith, number.tolist(), strict=True)}

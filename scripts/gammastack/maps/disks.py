@@ -1,0 +1,70 @@
+"""Counts and background in a disk around each pixel."""
+
+import numpy as np
+
+from gammastack.maps.counting import KnownBackground, OnOff
+from gammastack.sky.kernels import correlate, disk_kernel
+
+# Images of a band from which its counts and background are known, without and with a ring
+KNOWN = ("counts", "bkg")
+ON_OFF = ("counts", "acceptance", "off", "acceptance_off")
+
+
+def counts_in_disk(images, radius, use=None):
+    """Counts in a disk around each pixel, and the background there.
+
+    Parameters
+    ----------
+    images : dict of str to ndarray, shape (ny, nx)
+        `KNOWN`, or `ON_OFF` of a ring background, see `gammastack.stacking.stack.final_images`.
+    radius : float or tuple of float
+        Radius of the disk in pixels, see `gammastack.sky.kernels.disk_kernel`.
+    use : ndarray of bool, shape (ny, nx), optional
+        Pixels that count; without it all.
+
+    Returns
+    -------
+    gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
+        NaN where the background is not known. With a ring OFF is that of the ring around
+        the centre of the disk, and alpha the acceptance of the disk over that of this
+        ring, as in gammapy's ``ExcessMapEstimator`` without a correlation of OFF.
+    """
+    kernel = disk_kernel(radius)
+    use = 1.0 if use is None else use.astype(float)
+    n = np.rint(correlate(images["counts"] * use, kernel))
+    if "off" not in images:
+        return KnownBackground(n, _sum(images["bkg"] * use, kernel))
+    acceptance, ring = (
+        _sum(images["acceptance"] * use, kernel),
+        images["acceptance_off"],
+    )
+    known = (ring > 0) & (acceptance > 0)
+    alpha = np.divide(acceptance, ring, out=np.full(n.shape, np.nan), where=known)
+    return OnOff(n, images["off"], alpha)
+
+
+def mean_in_disk(image, radius):
+    """Mean of the positive pixels of an image in a disk around each pixel.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        NaN where the disk holds none.
+    """
+    kernel = disk_kernel(radius)
+    n_pixels = np.rint(correlate((image > 0).astype(float), kernel))
+    return np.divide(
+        correlate(image, kernel),
+        n_pixels,
+        out=np.full(image.shape, np.nan),
+        where=n_pixels > 0,
+    )
+
+
+def _sum(image, kernel):
+    """Sum of an image that is not negative, zero where the disk holds nothing.
+
+    The transform leaves noise of 1e-16 of the sum of the image there.
+    """
+    covered = correlate((image > 0).astype(float), kernel) > 0.5
+    return np.where(covered, correlate(image, kernel), 0.0)

@@ -1,0 +1,61 @@
+"""Flux maps."""
+
+import numpy as np
+
+CM2 = 1e4  # per m2
+
+
+def flux(excess, exposure):
+    """Excess over exposure.
+
+    Parameters
+    ----------
+    excess : ndarray
+    exposure : ndarray
+        In m2 s for the integral flux, or m2 s TeV for dN/dE.
+
+    Returns
+    -------
+    ndarray
+        In cm-2 s-1, or cm-2 s-1 TeV-1; NaN where there is no exposure.
+    """
+    excess, exposure = np.broadcast_arrays(excess, exposure)
+    known = exposure > 0
+    return np.divide(
+        excess, exposure * CM2, out=np.full(excess.shape, np.nan), where=known
+    )
+
+
+def flux_maps(measured, exposure, confidence, n_sigma):
+    """Maps of the flux in a disk, for a power law as in the exposure.
+
+    The part of the point spread function outside the disk is missing.
+
+    Parameters
+    ----------
+    measured : gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
+        In a disk around each pixel.
+    exposure : ndarray, shape (ny, nx)
+        Its mean in the disk.
+    confidence : float
+        Of the upper limit, such as 0.95.
+    n_sigma : float
+        Significance that defines the sensitivity, such as 5.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``excess_corr`` in counts; as fluxes ``flux_corr``, its errors to smaller and to
+        larger values ``flux_corr_errn`` and ``flux_corr_errp``, the upper limit
+        ``flux_corr_ul`` and ``flux_corr_sensitivity``.
+    """
+    errn, errp = measured.errors()
+    counts = {
+        "flux_corr": measured.excess,
+        "flux_corr_errn": errn,
+        "flux_corr_errp": errp,
+        "flux_corr_ul": measured.upper_limit(confidence),
+        "flux_corr_sensitivity": measured.sensitivity(n_sigma),
+    }
+    fluxes = {name: flux(image, exposure) for name, image in counts.items()}
+    return {"excess_corr": measured.excess, **fluxes}

@@ -1,0 +1,62 @@
+"""Counts images."""
+
+import numpy as np
+
+from gammastack.sky.geometry import separation, unit_vectors
+
+
+def select_events(events, gti, pointing, energy_band, offset_band):
+    """Which events lie in the good time intervals, the energy band and the offset band.
+
+    Lower edges of the bands are included, upper edges are not.
+
+    Parameters
+    ----------
+    events : gammastack.dl3.observation.EventList
+    gti : gammastack.dl3.observation.GoodTimeIntervals
+    pointing : gammastack.dl3.observation.Pointing
+    energy_band : tuple of float
+        In TeV.
+    offset_band : tuple of float
+        Of the event's own position, in deg.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_events,)
+    """
+    center = unit_vectors(pointing.ra, pointing.dec)
+    offset = separation(unit_vectors(events.ra, events.dec), center)
+    return (
+        gti.contains(events.time)
+        & _in_band(events.energy, energy_band)
+        & _in_band(offset, offset_band)
+    )
+
+
+def _in_band(values, band):
+    return (values >= band[0]) & (values < band[1])
+
+
+def counts_image(events, gti, view, energy_band):
+    """Number of events per pixel, in the pixels that the offset band selects.
+
+    Events are kept or dropped with their pixel, so that counts, background and
+    exposure cover the same sky.
+
+    Parameters
+    ----------
+    events : gammastack.dl3.observation.EventList
+    gti : gammastack.dl3.observation.GoodTimeIntervals
+    view : gammastack.sky.geometry.FieldOfView
+    energy_band : tuple of float
+        In TeV, lower edge included.
+
+    Returns
+    -------
+    ndarray of int32, shape (ny, nx)
+    """
+    use = gti.contains(events.time) & _in_band(events.energy, energy_band)
+    ny, nx = view.geometry.shape
+    rows, columns, _ = view.geometry.pixel_index(events.ra[use], events.dec[use])
+    counts = np.bincount(rows * nx + columns, minlength=ny * nx).reshape(ny, nx)
+    return np.where(view.selected, counts, 0).astype(np.int32)

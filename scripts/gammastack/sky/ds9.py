@@ -1,0 +1,90 @@
+"""DS9 regions, drawn on the sky."""
+
+import warnings
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.utils.exceptions import AstropyUserWarning
+from regions import (
+    LinePixelRegion,
+    LineSkyRegion,
+    PixCoord,
+    PixelRegion,
+    PointPixelRegion,
+    PointSkyRegion,
+    Regions,
+)
+
+from gammastack.errors import InputError
+from gammastack.sky.geometry import ImageGeometry, lonlat
+
+WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion)
+
+
+def inside_regions(geometry, vectors, text, name):
+    """Which pixels of an image are inside DS9 regions.
+
+    Parameters
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+    vectors : ndarray, shape (3, ny, nx)
+        Its `pixel_vectors`.
+    text : str
+        In the DS9 format.
+    name : str
+        What to call it in messages.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+
+    Raises
+    ------
+    gammastack.errors.InputError
+        If the text holds a line that is no region, or a region without area.
+    """
+    try:
+        with warnings.catch_warnings():
+            # What regions cannot read it leaves out with a warning
+            warnings.simplefilter("error", AstropyUserWarning)
+            regions = Regions.parse(text, format="ds9")
+    except Exception as error:
+        raise InputError(
+            f"exclusion_mask: '{name}' is not a readable DS9 region ({error})"
+        ) from error
+    if not len(regions):
+        raise InputError(
+            f"exclusion_mask: '{name}' holds no region. A region string looks like"
+            " 'icrs; circle(83.63, 22.01, 0.3)'."
+        )
+    ra, dec = lonlat(vectors)
+    on_sky = np.isfinite(ra)
+    sky = SkyCoord(ra[on_sky], dec[on_sky], unit="deg", frame="icrs")
+    pixels = PixCoord(*np.nonzero(on_sky)[::-1])
+    added, removed = np.zeros((2, *geometry.shape), dtype=bool)
+    for region in regions:
+        # DS9: a region with a minus sign is taken out of the others
+        if isinstance(region, WITHOUT_AREA):
+            raise InputError(
+                f"exclusion_mask: '{name}' holds a point or a line, which covers no"
+                " pixel; make it a circle"
+            )
+        minus = str(region.meta.get("include", True)).lower() in ("false", "-", "0")
+        region.meta.pop("include", None)
+        if isinstance(region, PixelRegion):
+            inside = region.contains(pixels)
+        else:
+            inside = region.contains(sky, _wcs_around(region))
+        (removed if minus else added)[on_sky] |= inside
+    return added & ~removed
+
+
+def _wcs_around(region):
+    """A WCS in which the shape of a region is what it is on the sky.
+
+    Around its centre, in its own frame, with true distances from the centre.
+    """
+    center = region.center if hasattr(region, "center") else region.vertices[0]
+    frame = "galactic" if center.frame.name == "galactic" else "icrs"
+    position = center.icrs.ra.deg, center.icrs.dec.deg
+    return ImageGeometry.create(position, frame, "ARC", (1, 1), 0.01).wcs

@@ -1,0 +1,200 @@
+"""Exclusion masks: 1 = use, 0 = known source."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+
+from gammastack.errors import InputError
+from gammastack.sky.geometry import (
+    ImageGeometry,
+    lonlat,
+    separation,
+    unit_vectors,
+)
+
+# Names of the columns of a catalogue, in small letters
+CATALOG_COLUMNS = {
+    "ra": ("ra", "raj2000", "ra_icrs"),
+    "dec": ("dec", "dej2000", "decj2000", "de_icrs", "dec_icrs"),
+    "radius": ("radius",),
+}
+
+
+def exclusion_mask(geometry, exclusions):
+    """Mask of the pixels that may be used to normalise the background.
+
+    Parameters
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+    exclusions : list
+        Each item is a circle ``{"center": (ra, dec), "radius": r}`` in ICRS deg; a
+        catalogue ``{"catalog": file}``, with ``"radius"`` for sources without one, see
+        `read_catalog`; or a text: DS9 region file (``.reg``), FITS mask file (``.fits``,
+        ``.fits.gz``; 1 = use, 0 = exclude) or DS9 region string.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (ny, nx)
+        True = use.
+    notes : list of str
+        What the user should know: a mask file that had to be resampled.
+
+    Raises
+    ------
+    InputError
+        Naming the item.
+    """
+    vectors = geometry.pixel_vectors()
+    mask, notes = np.ones(geometry.shape, dtype=bool), []
+    for item in exclusions:
+        if isinstance(item, dict):
+            sources = (
+                [(*item["center"], item["radius"])]
+                if "center" in item
+                else (read_catalog(item["catalog"], item.get("radius")))
+            )
+            for ra, dec, radius in sources:
+                # Most sources of a catalogue are elsewhere
+                place = geometry.placement(geometry.cutout(ra, dec, radius))
+                near = vectors[:, *place]
+                mask[place] &= separation(near, unit_vectors(ra, dec)) >= radius
+        elif item.endswith((".fits", ".fits.gz")):
+            use, note = _mask_from_file(geometry, vectors, item)
+            mask &= use
+            notes += note
+        else:
+            # Importing regions is slow, and most fields do without
+            from gammastack.sky.ds9 import inside_regions
+
+            text = _read_text(item) if file_of(item) else item
+            mask &= ~inside_regions(geometry, vectors, text, item)
+    return mask, notes
+
+
+def file_of(item):
+    """The file that an exclusion is read from, or None."""
+    if isinstance(item, dict):
+        return item.get("catalog")
+    return item if item.endswith((".reg", ".fits", ".fits.gz")) else None
+
+
+def with_file(item, path):
+    """The same exclusion, read from another file."""
+    return {**item, "catalog": path} if isinstance(item, dict) else path
+
+
+def read_catalog(path, radius=None):
+    """Circles around the sources of a catalogue.
+
+    Parameters
+    ----------
+    path : path
+        A table that astropy reads: FITS, ECSV, CSV, ... with the columns RA, DEC and
+        RADIUS in any spelling of `CATALOG_COLUMNS`, in deg if they have no unit.
+    radius : float, optional
+        In deg, where the table has no radius.
+
+    Returns
+    -------
+    list of (float, float, float)
+        ICRS position and radius in deg.
+
+    Raises
+    ------
+    InputError
+        Naming the file, and the column or the row.
+    """
+    try:
+        options = {"comment": "#"} if str(path).endswith(".csv") else {}
+        table = Table.read(path, **options)
+    # What astropy raises depends on the format
+    except Exception as error:
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' is not a readable table"
+            f" ({str(error).partition(chr(10))[0]}); it must be .fits, .ecsv or .csv"
+        ) from error
+    if not len(table):
+        raise InputError(f"exclusion_mask: catalog: '{path}' holds no source")
+    ra, dec = (_catalog_column(table, name, path) for name in ("ra", "dec"))
+    if radius is None or _name_in(table, "radius"):
+        radii = _catalog_column(table, "radius", path, radius)
+    else:
+        radii = np.full(len(table), radius)
+    bad = ~(np.isfinite(ra + dec + radii) & (np.abs(dec) <= 90) & (radii >= 0))
+    if bad.any():
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' has no usable position or radius in row"
+            f" {np.flatnonzero(bad)[0] + 1}; complete it, or give a radius for sources"
+            " without one: {catalog: ..., radius: 0.3 deg}"
+        )
+    return list(zip(ra.tolist(), dec.tolist(), radii.tolist(), strict=True))
+
+
+def _name_in(table, name):
+    names = (one for one in table.colnames if one.lower() in CATALOG_COLUMNS[name])
+    return next(names, None)
+
+
+def _catalog_column(table, name, path, missing=None):
+    """A column in deg; masked values are NaN, or `missing`."""
+    column = _name_in(table, name)
+    if column is None:
+        also = " (or give one radius for all: {catalog: ..., radius: 0.3 deg})"
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}' has no column {name.upper()}"
+            f"{also * (name == 'radius')}; it has {', '.join(table.colnames)}"
+        )
+    try:
+        unit = table[column].unit or "deg"
+        values = np.ma.asarray(table[column], dtype=float) * u.Unit(unit).to("deg")
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"exclusion_mask: catalog: '{path}': column {column} is no angle ({error})"
+        ) from error
+    values = np.ma.filled(values, np.nan)
+    return values if missing is None else np.where(np.isnan(values), missing, values)
+
+
+def _read_text(path):
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"exclusion_mask: '{path}' is not a readable DS9 region file ({error})"
+        ) from error
+
+
+def _mask_from_file(geometry, vectors, path):
+    try:
+        with fits.open(path) as hdus:
+            hdu = next(
+                hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image
+            )
+            data, other = hdu.data, ImageGeometry.from_header(hdu.header)
+    except StopIteration:
+        raise InputError(
+            f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS (it has"
+            " no image of two axes)"
+        ) from None
+    # What astropy raises on a damaged file is not documented
+    except Exception as error:
+        raise InputError(
+            f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS ({error})"
+        ) from error
+    if not np.isin(data, (0, 1)).all():
+        raise InputError(
+            f"exclusion_mask: '{path}' has other values than 1 (use) and 0 (exclude)"
+        )
+    rows, columns, covered = other.pixel_index(*lonlat(vectors))
+    mask = np.ones(geometry.shape, dtype=bool)
+    mask[covered] = data[rows, columns] > 0
+    if geometry.same_grid(other) and covered.all():
+        return mask, []
+    outside = f", {np.sum(~covered)} pixels outside it are used" * (not covered.all())
+    return mask, [
+        f"exclusion_mask: {Path(path).name} has another pixel grid or size than the image;"
+        f" the nearest pixel of the mask was taken{outside}"
+    ]

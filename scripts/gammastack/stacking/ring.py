@@ -1,0 +1,95 @@
+"""Ring background: counts in a ring around each pixel, scaled by the acceptance.
+
+Berge, Funk & Hinton (2007), DOI 10.1051/0004-6361:20066674, section 3.1; the adaptive
+ring: H.E.S.S. Galactic plane survey (2018), DOI 10.1051/0004-6361/201732098, section 3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gammastack.sky.kernels import correlate, disk_kernel, ring_kernel
+
+
+@dataclass(frozen=True)
+class RingBackground:
+    """Rings of growing size, of which each pixel takes the first that is large enough.
+
+    Attributes
+    ----------
+    kernels : list of ndarray
+        One for a plain ring.
+    disk : ndarray, optional
+        Kernel of the ON region that an adaptive ring is compared with.
+    threshold_alpha : float
+        Largest acceptance of the ON region over that of an adaptive ring.
+    """
+
+    kernels: list
+    disk: np.ndarray | None = None
+    threshold_alpha: float = np.inf
+
+    @classmethod
+    def create(cls, in_pixels, r_in, width, adaptive=None):
+        """Rings with radii in deg.
+
+        Parameters
+        ----------
+        in_pixels : callable
+            Pixels along x and y of an angle in deg.
+        r_in, width : float
+            Inner radius of the (first) ring, and width, in deg.
+        adaptive : dict, optional
+            Largest outer radius ``r_out_max``, growth of the radius ``stepsize`` and
+            radius of the ON region ``theta`` in deg, and ``threshold_alpha``.
+        """
+        if adaptive is None:
+            return cls([ring_kernel(in_pixels(r_in), in_pixels(r_in + width))])
+        room = adaptive["r_out_max"] - r_in - width
+        steps = np.arange(int(room / adaptive["stepsize"] + 1e-6) + 1)
+        radii = r_in + steps * adaptive["stepsize"]
+        return cls(
+            [ring_kernel(in_pixels(one), in_pixels(one + width)) for one in radii],
+            disk_kernel(in_pixels(adaptive["theta"])),
+            adaptive["threshold_alpha"],
+        )
+
+    def estimate(self, counts, acceptance, mask):
+        """Counts and acceptance in the ring around each pixel, exclusions left out.
+
+        Parameters
+        ----------
+        counts : ndarray of int, shape (ny, nx)
+        acceptance : ndarray, shape (ny, nx)
+            Expected background; zero outside the field of view.
+        mask : ndarray of bool, shape (ny, nx)
+            True = use.
+
+        Returns
+        -------
+        off : ndarray, shape (ny, nx)
+            Counts in the ring, whole numbers.
+        acceptance_off : ndarray, shape (ny, nx)
+            Acceptance of the ring; zero where no ring is large enough or all of it is
+            excluded, and outside the field of view.
+        """
+        off, acceptance_off = np.zeros((2, *counts.shape))
+        missing = acceptance > 0
+        usable = (mask & missing).astype(float)
+        needed = 0.0
+        if self.disk is not None:
+            needed = correlate(acceptance, self.disk) / self.threshold_alpha
+            # Equal, whatever the rounding
+            needed *= 1 - 1e-9
+        for kernel in self.kernels:
+            # The transform leaves noise of 1e-16 of the sum where there is nothing
+            covered = correlate(usable, kernel) > 0.5
+            in_ring = correlate(acceptance * usable, kernel)
+            take = missing & covered & (in_ring >= needed)
+            if take.any():
+                acceptance_off[take] = in_ring[take]
+                off[take] = np.rint(correlate(counts * usable, kernel)[take])
+                missing &= ~take
+            if not missing.any():
+                break
+        return off, acceptance_off

@@ -1,0 +1,313 @@
+"""Stacking: the background of each run, and the sums of all runs."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gammastack.errors import InputError
+from gammastack.sky.geometry import ImageGeometry, offset_coordinates
+from gammastack.stacking.norm import (
+    NO_NORM,
+    BkgNorm,
+    fit_bkg_gradient,
+    fit_bkg_norm,
+    norm_pulls,
+)
+from gammastack.stacking.ring import RingBackground
+
+# What is summed of the runs of a field: counts alone, with a background, and with a ring
+COUNTS = ("counts",)
+SUMS = ("counts", "bkg", "exposure", "livetime", "n_runs", "model")
+RING_SUMS = (*SUMS, "off", "acceptance", "acceptance_off", "n_without_off")
+IRF = {"method": "irf"}
+WHOLE_NUMBERS = ("counts", "n_runs", "n_without_off")
+
+
+def kinds_of_sums(background):
+    """Which images are summed with these settings of the background; None: counts only."""
+    if background is None:
+        return COUNTS
+    return RING_SUMS if "ring" in background["method"] else SUMS
+
+
+@dataclass
+class Stack:
+    """Sums of images, in the order in which they are added.
+
+    Attributes
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+    images : dict of str to ndarray, shape (ny, nx)
+        ``counts``; with a background ``bkg`` (normalised), ``exposure``, ``livetime`` (in
+        s on axis), ``n_runs`` and ``model`` (the background before any norm); with a ring
+        ``off``, ``acceptance`` (the background model with the norm of the run),
+        ``acceptance_off`` (its sum in the ring), and ``n_without_off``: runs that are left
+        out of a pixel for want of a ring.
+    livetime, ontime : float
+        In s.
+    start, stop : str
+        UTC of the first and the last good time; empty without runs.
+    n_obs : int
+    """
+
+    geometry: ImageGeometry
+    images: dict
+    livetime: float = 0.0
+    ontime: float = 0.0
+    start: str = ""
+    stop: str = ""
+    n_obs: int = 0
+
+    @classmethod
+    def empty(cls, geometry, kinds=SUMS):
+        """A stack of nothing."""
+        images = {
+            kind: np.zeros(
+                geometry.shape, np.int32 if kind in WHOLE_NUMBERS else np.float64
+            )
+            for kind in kinds
+        }
+        return cls(geometry, images)
+
+    def add(self, other, images=None):
+        """Add another stack, or `images` of a run that knows its geometry and times."""
+        place = self.geometry.placement(other.geometry)
+        images = other.images if images is None else images
+        for kind, image in self.images.items():
+            image[place] += images[kind]
+        self.livetime += other.livetime
+        self.ontime += other.ontime
+        self.start = min(filter(None, (self.start, other.start)), default="")
+        self.stop = max(self.stop, other.stop)
+        self.n_obs += other.n_obs
+
+    def cutout(self, geometry):
+        """The part on another geometry of the same pixel grid."""
+        place = self.geometry.placement(geometry)
+        parts = {kind: image[place] for kind, image in self.images.items()}
+        return replace(self, geometry=geometry, images=parts)
+
+
+def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, background=IRF):
+    """Stack runs, and say of each what became of it.
+
+    Parameters
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+    runs : iterable of gammastack.runs.images.RunImages
+        Read one at a time.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True = use for the norm; without it all pixels are used.
+    ncounts_min : int
+        A run needs more selected events than this.
+    bkg_norm : bool
+        Scale the background of each run to its counts outside the exclusions.
+    background : dict, optional
+        ``method``: irf, with ``gradient`` to tilt the model across the field of view, or
+        ring or adaptive ring, with the arguments of
+        `gammastack.stacking.ring.RingBackground.create`. None: counts only.
+
+    Returns
+    -------
+    stack : Stack
+    records : list of dict
+        One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
+        bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
+        n_events, ontime, livetime, start, stop; with a gradient its values;
+        n_pixels_left_out: pixels of the run without a background or an exposure, with a
+        ring also those without OFF.
+    """
+    stack, records = Stack.empty(geometry, kinds_of_sums(background)), []
+    settings = dict(background or {"method": None})
+    method, gradient = settings.pop("method"), settings.pop("gradient", False)
+    ring = None
+    if method in ("ring", "adaptive ring"):
+        ring = RingBackground.create(geometry.in_pixels, **settings)
+    for run in runs:
+        use = True if mask is None else mask[geometry.placement(run.geometry)]
+        use = np.broadcast_to(use, run.counts.shape)
+        if background is not None:
+            use = use & run.covered
+        norm, position, status, reason = _judge(
+            run, use, ncounts_min, bkg_norm, gradient
+        )
+        n_left_out = 0
+        if status == "used":
+            bkg = None if run.bkg is None else norm.apply(run.bkg, position)
+            images = _contribution(run, bkg, use, ring)
+            stack.add(run, images)
+            if background is not None:
+                n_left_out = run.n_pixels - int(images["n_runs"].sum())
+        records.append(
+            {
+                "OBS_ID": run.obs_id,
+                "status": status,
+                "reason": reason,
+                "bkg_scale": norm.scale,
+                "bkg_scale_err": norm.error,
+                "n_counts": norm.n_counts,
+                "n_bkg": norm.n_bkg,
+                **(_gradient_columns(norm) if gradient else {}),
+                "n_pixels_left_out": n_left_out,
+                "n_events": run.n_events,
+                "ontime": run.ontime,
+                "livetime": run.livetime,
+                "start": run.start,
+                "stop": run.stop,
+            }
+        )
+    return stack, records
+
+
+def _gradient_columns(norm):
+    east, north = norm.gradient
+    east_error, north_error = norm.gradient_error
+    return {
+        "bkg_gradient_lon": east,
+        "bkg_gradient_lon_err": east_error,
+        "bkg_gradient_lat": north,
+        "bkg_gradient_lat_err": north_error,
+    }
+
+
+def _contribution(run, bkg, use, ring):
+    """What a run with a normalised background adds to the sums.
+
+    All images have the same pixels: those with a background and an exposure.
+    """
+    if bkg is None:
+        return {"counts": run.counts}
+    images = {
+        "counts": run.counts,
+        "bkg": bkg,
+        "exposure": run.exposure,
+        "livetime": run.livetime_image,
+        "n_runs": run.covered,
+        "model": run.bkg,
+    }
+    if ring is None:
+        return {kind: np.where(run.covered, one, 0) for kind, one in images.items()}
+    off, acceptance_off = ring.estimate(run.counts, bkg, use)
+    known = run.covered & (acceptance_off > 0)
+    alpha = np.divide(bkg, acceptance_off, out=np.zeros_like(bkg), where=known)
+    images |= {
+        "acceptance": bkg,
+        "bkg": alpha * off,
+        "off": off,
+        "acceptance_off": acceptance_off,
+    }
+    kept = {kind: np.where(known, one, 0) for kind, one in images.items()}
+    return {**kept, "n_without_off": run.covered & ~known}
+
+
+def require_used(records, where=""):
+    """Raise `InputError` if no run of some `records` of `stack_runs` is used."""
+    if any(record["status"] == "used" for record in records):
+        return
+    reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
+    raise InputError(
+        f"{where}none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
+        f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
+        " offset_band, observations and ncounts_min."
+    )
+
+
+def _judge(run, use, ncounts_min, bkg_norm, gradient):
+    """Norm, field-of-view position of the pixels if it needs one, status and reason."""
+    if run.n_pixels == 0:
+        reason = "its field of view does not touch the image"
+        return NO_NORM, None, "dropped", reason
+    if not run.livetime > 0:
+        reason = "its livetime is 0: no good time intervals"
+        return NO_NORM, None, "failed", reason
+    if run.n_events <= ncounts_min:
+        reason = f"{run.n_events} selected events, ncounts_min is {ncounts_min}"
+        return NO_NORM, None, "dropped", reason
+    if run.bkg is None:
+        return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), None, "used", ""
+    norm = fit_bkg_norm(run.counts, run.bkg, use)
+    if not run.covered.any():
+        missing = "exposure" if (run.bkg > 0).any() else "background model"
+        return norm, None, "failed", f"its {missing} is 0 in all pixels"
+    if not bkg_norm:
+        return replace(norm, scale=1.0, error=0.0), None, "used", ""
+    if not norm.usable:
+        reason = (
+            f"bkg_scale is not positive: {norm.n_counts} counts and {norm.n_bkg:.3g}"
+            " expected outside the exclusions"
+        )
+        return norm, None, "failed", reason
+    if not gradient:
+        return norm, None, "used", ""
+    position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
+    norm = fit_bkg_gradient(run.counts, run.bkg, use, *position)
+    if norm.usable:
+        return norm, position, "used", ""
+    reason = (
+        f"the gradient of the background cannot be fitted to {norm.n_counts} counts"
+        " outside the exclusions; set background: gradient: false"
+    )
+    return norm, None, "failed", reason
+
+
+def final_images(sums):
+    """The sums of a field in the form in which users see them.
+
+    Parameters
+    ----------
+    sums : dict of str to ndarray
+        Images of a `Stack` of all runs.
+
+    Returns
+    -------
+    dict of str to ndarray
+        With ``bkg_norm_relative``: normalised over un-normalised background, NaN where
+        there is none. With a ring, ``bkg`` is NaN where no run has one, and
+        ``acceptance_off`` is such that ``bkg = acceptance / acceptance_off * off``.
+    """
+    images = dict(sums)
+    if "model" not in sums:
+        return images
+    if "off" in sums:
+        known = sums["acceptance_off"] > 0
+        # The alphas of the runs, weighted with their OFF counts; without any OFF counts
+        # the acceptances added up
+        weighted = known & (sums["bkg"] > 0)
+        images["acceptance_off"] = np.divide(
+            sums["acceptance"] * sums["off"],
+            sums["bkg"],
+            out=sums["acceptance_off"].copy(),
+            where=weighted,
+        )
+        images["bkg"] = np.where(known, sums["bkg"], np.nan)
+    images["bkg_norm_relative"] = np.divide(
+        images["bkg"],
+        sums["model"],
+        out=np.full(sums["bkg"].shape, np.nan),
+        where=sums["model"] > 0,
+    )
+    return images
+
+
+def bkg_norm_table(runs):
+    """Norms of the used runs, and which of them are far from the others.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Of the records of `stack_runs`; a column ZENITH is taken along.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With `gammastack.stacking.norm.norm_pulls` of each run.
+    """
+    columns = [
+        *("OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"),
+        *(name for name in runs if name == "ZENITH" or name.startswith("bkg_grad")),
+    ]
+    table = runs.loc[runs["status"] == "used", columns].reset_index(drop=True)
+    pull, outlier = norm_pulls(
+        table["bkg_scale"].to_numpy(), table["bkg_scale_err"].to_numpy()
+    )
+    return table.assign(pull=pull, outlier=outlier)
