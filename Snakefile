@@ -1,27 +1,33 @@
 from snakemake.utils import min_version
 
-min_version("9.14")
+min_version("9.17")
 
 
 # A configuration of the user takes the place of the demo's, it is not merged into it
-if not workflow.overwrite_configfiles:
+if config.keys() <= {"results"}:
 
     configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/inputs.smk"
+include: "workflow/rules/observations.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/acceptance.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/stack.smk"
 include: "workflow/rules/maps.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/archive.smk"
 include: "workflow/rules/summary.smk"
-include: "workflow/rules/provenance.smk"
+
+
+if is_main_process:
+    check_results()
+    check_observations()
 
 
 rule all:
     default_target: True
     input:
         products,
-        "<results>/summary.csv",
+        rules.summary.output,

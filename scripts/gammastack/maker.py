@@ -9,16 +9,17 @@ from astropy.table import Table
 from gammastack.dl3.datastore import DataStore, hdu_types, listing
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
-from gammastack.files.header import Provenance, image_hdu
+from gammastack.files.header import Provenance
+from gammastack.files.layout import bunit
 from gammastack.maps.disks import counts_in_disk
-from gammastack.runs.images import image_units, run_images
+from gammastack.runs.images import run_images
 from gammastack.sky.exclusion import exclusion_mask as draw_exclusion_mask
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.groups import stable_groups
+from gammastack.stacking.run_table import bkg_norm_table
 from gammastack.stacking.stack import (
     IRF,
     Stack,
-    bkg_norm_table,
     kinds_of_sums,
     require_used,
     stack_runs,
@@ -133,7 +134,7 @@ class StackedObsImageMaker:
         if not make_background_image:
             return
         self._keep("bkg", stack.images["bkg"], provenance)
-        unit = image_units(for_integral_flux)["exposure"]
+        unit = bunit("exposure", for_integral_flux)
         self._keep("exposure", stack.images["exposure"], provenance, unit)
         if self.save_bkg_scale:
             self.table_bkg_norm = Table.from_pandas(bkg_norm_table(runs))
@@ -184,7 +185,9 @@ class StackedObsImageMaker:
         return Provenance.from_header(self.images["counts"].header)
 
     def _keep(self, name, data, provenance, unit=""):
-        self.images[name] = image_hdu(data, self.geometry, unit, provenance)
+        self.images[name] = fits.PrimaryHDU(
+            data, provenance.header(self.geometry, unit)
+        )
 
 
 def _geometry(image):

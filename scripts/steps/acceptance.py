@@ -8,20 +8,31 @@ from gammastack.acceptance.model import (
     sum_histograms,
 )
 from gammastack.acceptance.picture import write_picture
-from gammastack.files.header import Provenance, read_config, write_hdus
+from gammastack.files.gadf import as_astropy, with_cards, write_hdus
+from gammastack.files.header import Provenance, read_config
 from gammastack.files.histogram import read_histogram
 
 
-def run(inputs, outputs, params, origin):
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    obs_ids,
+    zenith,
+    energy_bands,
+    offset_band,
+    shape,
+    degree,
+):
     histograms, headers, origins = zip(
         *map(read_histogram, inputs["histograms"]), strict=True
     )
-    bands = list(params["energy_bands"].values())
+    bands = list(energy_bands.values())
     histogram = sum_histograms(histograms)
-    form = params["shape"], params["degree"]
-    merged = merge_energy_bins(histogram, bands, n_events_needed(*form))
-    model = fit_acceptance(merged, *form)
-    settings = {key: params[key] for key in ("shape", "degree", "zenith", "obs_ids")}
+    merged = merge_energy_bins(histogram, bands, n_events_needed(shape, degree))
+    model = fit_acceptance(merged, shape, degree)
+    settings = {"shape": shape, "degree": degree, "zenith": zenith, "obs_ids": obs_ids}
     provenance = Provenance(
         {**read_config(headers[0]), **settings},
         min(header["DATE-OBS"] for header in headers),
@@ -32,8 +43,7 @@ def run(inputs, outputs, params, origin):
         (histogram.energy[0], histogram.energy[-1]),
         origin=origin.after(origins),
     )
-    hdu = acceptance_hdu(model)
-    provenance.fill(hdu.header)
-    write_hdus(outputs["acceptance"], [hdu, *provenance.tables()])
-    title = f"zenith angles {params['zenith']} deg, {histogram.n_obs} runs"
+    hdu = with_cards(acceptance_hdu(model), provenance.text)
+    write_hdus(outputs["model"], [hdu, as_astropy(provenance.inputs)])
+    title = f"zenith angles {zenith} deg, {histogram.n_obs} runs"
     write_picture(outputs["picture"], histogram, model, bands, title)

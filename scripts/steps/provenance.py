@@ -6,7 +6,7 @@ from gammastack.archive.w3c_prov import prov_json
 from gammastack.provenance.records import history, read_folder
 
 
-def run(inputs, outputs, params, origin):
+def run(inputs, outputs, origin):
     path = Path(outputs["prov"])
     field = path.parents[1]
     activities, systems = read_folder(field)

@@ -5,30 +5,39 @@ from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.observation import read_observation
 from gammastack.files.header import Provenance
 from gammastack.files.histogram import write_histogram
-from gammastack.sky.exclusion import exclusion_mask
+from gammastack.sky.exclusion import exclusion_mask as draw_mask
+from gammastack.sky.exclusion import without_folders
 from gammastack.sky.geometry import ImageGeometry
-from steps.exclusion_mask import without_folders
 
 
-def run(inputs, outputs, params, origin):
-    hdus = {
-        kind: HDULocation(inputs["dl3"][number], *name_and_class)
-        for kind, (number, *name_and_class) in params["hdus"].items()
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    obs_id,
+    hdus,
+    exclusion_mask,
+    binsz,
+    energy_bands,
+    offset_band,
+):
+    locations = {
+        kind: HDULocation(inputs["dl3"][hdu.file], hdu.name, hdu.hdu_class)
+        for kind, hdu in hdus.items()
         if kind in ("events", "gti")
     }
-    observation = read_observation(params["obs_id"], hdus)
-    offset_max = params["offset_band"][1]
+    observation = read_observation(obs_id, locations)
+    _, offset_max = offset_band
     # Of the whole field of view, which the image may cut
     pointing = observation.pointing.ra, observation.pointing.dec
-    width = 2 * offset_max + 2 * params["binsz"]
-    geometry = ImageGeometry.create(
-        pointing, "icrs", "ARC", (width, width), params["binsz"]
-    )
-    mask, _ = exclusion_mask(geometry, params["exclusion_mask"])
-    edges = energy_edges(list(params["energy_bands"].values()))
+    width = 2 * offset_max + 2 * binsz
+    geometry = ImageGeometry.create(pointing, "icrs", "ARC", (width, width), binsz)
+    mask, _ = draw_mask(geometry, exclusion_mask)
+    edges = energy_edges(list(energy_bands.values()))
     histogram = run_histogram(observation, geometry, mask, edges, offset_max)
     provenance = Provenance(
-        {"exclusion_mask": without_folders(params["exclusion_mask"])},
+        {"exclusion_mask": without_folders(exclusion_mask)},
         observation.start.utc.isot,
         observation.stop.utc.isot,
         observation.livetime,

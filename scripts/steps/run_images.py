@@ -1,58 +1,61 @@
 """Make the images of one run in all energy bands of its field."""
 
+from pathlib import Path
+
 from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.observation import oddities, read_observation
-from gammastack.files.cutouts import run_cards, write_run_images
-from gammastack.files.header import Provenance, read_config_and_origin
-from gammastack.runs.images import image_units, run_images
+from gammastack.files.fits import read
+from gammastack.files.header import Provenance, read_config
+from gammastack.files.run import run_cards, write_run
+from gammastack.provenance.origin import Origin
+from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
 
-# Parameters that stand in the header
-SETTINGS = ("image", "offset_band", "spectral_index", "for_integral_flux")
 
-
-def run(inputs, outputs, params, origin):
-    hdus = {
-        kind: HDULocation(inputs["dl3"][number], *name_and_class)
-        for kind, (number, *name_and_class) in params["hdus"].items()
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    obs_id,
+    hdus,
+    index,
+    image,
+    energy_bands,
+    offset_band,
+    spectral_index,
+    for_integral_flux,
+    acceptance_class=None,
+):
+    locations = {
+        kind: HDULocation(inputs["dl3"][hdu.file], hdu.name, hdu.hdu_class)
+        for kind, hdu in hdus.items()
     }
-    config = {key: params[key] for key in SETTINGS}
+    spectrum = {
+        "spectral_index": spectral_index,
+        "for_integral_flux": for_integral_flux,
+    }
+    config = {"image": image, "offset_band": offset_band, **spectrum}
     if "acceptance" in inputs:
         path = inputs["acceptance"]
-        hdus["bkg"] = HDULocation(path, "BKG", params["acceptance_class"])
-        config["acceptance"], earlier = read_config_and_origin(path, "BKG")
-        origin = origin.after([earlier])
-    bands = dict(params["energy_bands"])
-    observation = read_observation(params["obs_id"], hdus)
-    images = run_images(
-        observation,
-        ImageGeometry.create(**params["image"]),
-        bands.values(),
-        params["offset_band"],
-        spectral_index=params["spectral_index"],
-        for_integral_flux=params["for_integral_flux"],
-    )
-    number, *_ = params["hdus"]["events"]
-    cards = [("FILENAME", params["files"][number][0], "file of the events")]
-    if "ZENITH" in params["index"]:
-        cards.append(("ZENITH", params["index"]["ZENITH"], "[deg] of the pointing"))
-    if notes := oddities(observation, params["index"]):
+        locations["bkg"] = HDULocation(path, "BKG", acceptance_class)
+        hdus_of_model = read(path)
+        config["acceptance"] = read_config(hdus_of_model["BKG"].header)
+        origin = origin.after([Origin.from_hdu(hdus_of_model["INPUTS"])])
+    bands = dict(energy_bands)
+    observation = read_observation(obs_id, locations)
+    geometry = ImageGeometry.create(**image)
+    images = run_images(observation, geometry, bands.values(), offset_band, **spectrum)
+    cards = [("FILENAME", Path(locations["events"].path).name, "file of the events")]
+    if "ZENITH" in index:
+        cards.append(("ZENITH", index["ZENITH"], "[deg] of the pointing"))
+    if notes := oddities(observation, index):
         cards.append(("NOTE", "; ".join(notes)))
-    provenances = [
-        Provenance.of(
-            image, config, band, origin=origin, cards=(*run_cards(image), *cards)
+    images = dict(zip(bands, images, strict=True))
+    provenances = {
+        name: Provenance.of(
+            one, config, bands[name], origin=origin, cards=(*run_cards(one), *cards)
         )
-        for image, band in zip(images, bands.values(), strict=True)
-    ]
-    write_run_images(
-        outputs,
-        dict(
-            zip(
-                bands,
-                zip(images, provenances, strict=True),
-                strict=True,
-            )
-        ),
-        image_units(params["for_integral_flux"]),
-        provenances[0].tables(),
-    )
+        for name, one in images.items()
+    }
+    write_run(outputs["images"], images, provenances, for_integral_flux)

@@ -1,17 +1,15 @@
 """Write the DL3 file of a simulated run."""
 
 from gammastack.dl3.simulate import BackgroundModel, observation_hdus, simulated_runs
-from gammastack.files.header import write_hdus
+from gammastack.files.gadf import write_hdus
 
 
-def run(inputs, outputs, params, origin):
-    settings = params["simulation"]
+def run(inputs, outputs, origin, *, simulation, obs_id):
+    seed = simulation["seed"]
     runs = simulated_runs(
-        settings["center"], settings["wobble"], settings["n_runs"], settings["seed"]
+        simulation["center"], simulation["wobble"], simulation["n_runs"], seed
     )
-    simulated = next(one for one in runs if one.obs_id == params["obs_id"])
-    model = BackgroundModel(settings["bkg_gradient"])
-    write_hdus(
-        outputs["dl3"],
-        observation_hdus(simulated, model, settings["sources"], settings["seed"]),
-    )
+    simulated = next(one for one in runs if one.obs_id == obs_id)
+    model = BackgroundModel(simulation["bkg_gradient"])
+    hdus = observation_hdus(simulated, model, simulation["sources"], seed)
+    write_hdus(outputs["dl3"], hdus)

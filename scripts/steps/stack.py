@@ -1,57 +1,78 @@
-"""Add up the groups of runs of a field in one energy band."""
+"""Add up the groups of runs of a field, and write down what became of each run."""
 
 import numpy as np
 import pandas as pd
 
-from gammastack.files.cutouts import read_group
-from gammastack.files.header import (
-    Provenance,
-    read_config,
-    read_runs_and_origin,
-    runs_hdu,
-    write_images,
-)
-from gammastack.runs.images import image_units
+from gammastack.files.band import write_images
+from gammastack.files.fits import write
+from gammastack.files.group import GroupFile
+from gammastack.files.header import Provenance, runs_table
+from gammastack.files.layout import of_band
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.run_table import bkg_norm_table, field_table
 from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, require_used
 
 
-def run(inputs, outputs, params, origin):
-    geometry = ImageGeometry.create(**params["image"])
-    kinds = kinds_of_sums(params["background"])
-    stack = Stack.empty(geometry, kinds)
-    for path in inputs["groups"]:
-        group, header = read_group(path, params["band"], kinds)
-        stack.add(group)
-    tables, origins = zip(*map(read_runs_and_origin, inputs["groups"]), strict=True)
-    runs = pd.concat(tables)
-    runs = runs[runs["band"] == params["band"]].drop(columns="band")
-    runs = runs.sort_values("OBS_ID", ignore_index=True)
-    require_used(runs.to_dict("records"), f"{outputs['counts']}: ")
-    provenance = Provenance.of(
-        stack,
-        read_config(header),
-        params["energy_band"],
-        cards=(
-            ("SUMCOUNT", int(stack.images["counts"].sum()), "sum of the counts image"),
-        ),
-        origin=origin.after(origins),
-        runs=runs_hdu(runs),
-    )
-    units = image_units(params["for_integral_flux"])
-    write_images(outputs, final_images(stack.images), geometry, units, provenance)
-    runs.to_csv(outputs["runs"], index=False)
-    left_out = warnings(runs["n_pixels_left_out"], stack.images, params["background"])
-    return [f"{params['band']}: {text}" for text in left_out]
+def run(inputs, outputs, origin, *, image, energy_bands, background=None):
+    geometry = ImageGeometry.create(**image)
+    kinds = kinds_of_sums(background)
+    origins, by_band, warnings = [], {}, []
+    for band, edges in energy_bands.items():
+        paths = of_band(outputs, band)
+        stack, tables = Stack.empty(geometry, kinds), []
+        for path in inputs["groups"]:
+            group = GroupFile(path, geometry)
+            stack.add(group.stack(band, kinds))
+            tables.append(group.runs[group.runs["band"] == band])
+            if not by_band:
+                origins.append(group.origin)
+        runs = pd.concat(tables).drop(columns="band")
+        by_band[band] = runs = runs.sort_values("OBS_ID", ignore_index=True)
+        require_used(runs.to_dict("records"), f"{paths['counts']}: ")
+        n_counts = int(stack.images["counts"].sum())
+        provenance = Provenance.of(
+            stack,
+            group.config(band),
+            edges,
+            cards=(("SUMCOUNT", n_counts, "sum of the counts image"),),
+            origin=origin.after(origins),
+            runs=runs_table(runs),
+        )
+        images = final_images(stack.images)
+        integral = provenance.config["for_integral_flux"]
+        runs.to_csv(paths.pop("runs_of_band"), index=False)
+        warnings += _write_norms(paths, runs, provenance, band)
+        write_images(paths, images, geometry, provenance, integral)
+        left_out = runs["n_pixels_left_out"]
+        texts = _left_out(left_out, stack.images, background) if left_out.any() else ()
+        warnings += [f"{band}: {text}" for text in texts]
+    field_table(by_band).to_csv(outputs["runs"], index=False)
+    return warnings
 
 
-def warnings(n_left_out, sums, background):
-    """What was left out of the sums."""
-    if not n_left_out.any():
+def _write_norms(paths, runs, provenance, band):
+    """Write the tables of the norms, if they are wanted; warn of outliers."""
+    if "table_bkg_norm" not in paths:
         return
+    norms = bkg_norm_table(runs)
+    norms.to_csv(paths.pop("table_bkg_norm_csv"), index=False)
+    columns = {name: values.to_numpy() for name, values in norms.items()}
+    units = {"livetime": "s", "ZENITH": "deg"}
+    hdu = provenance.table(columns, "BKG_NORM", units)
+    write(paths.pop("table_bkg_norm"), [hdu, *provenance.tables()])
+    outliers = norms.loc[norms["outlier"], "OBS_ID"].tolist()
+    if outliers:
+        yield (
+            f"{band}: bkg_scale of run {', '.join(map(str, outliers))} is far from that of"
+            " the others, see table_bkg_norm.csv"
+        )
+
+
+def _left_out(n_left_out, sums, background):
+    """Say what was left out of the sums."""
     text = (
         f"{n_left_out.sum()} pixels of {(n_left_out > 0).sum()} runs are left out of all"
-        " images, for want of a background model or an exposure"
+        " images, because they have no background model or no exposure"
     )
     if "off" not in sums:
         yield f"{text}; see n_pixels_left_out in runs.csv"
@@ -61,6 +82,6 @@ def warnings(n_left_out, sums, background):
     if background["method"] == "adaptive ring":
         remedy = "a larger r_out_max or threshold_alpha"
     yield (
-        f"{text}, or of a ring that is large enough and not excluded; {n_empty} pixels of"
+        f"{text}, or no ring that is large enough and not excluded; {n_empty} pixels of"
         f" the image have no OFF counts in any run and are NaN; {remedy} may help"
     )

@@ -6,7 +6,7 @@ import pandas as pd
 from astropy.io import fits
 
 
-def run(inputs, outputs, params, origin):
+def run(inputs, outputs, origin):
     rows = [
         _row(Path(image), pd.read_csv(runs)["status"])
         for image, runs in zip(inputs["images"], inputs["runs"], strict=True)

@@ -1,37 +1,55 @@
+# What all rules share: the configuration, the table of products, and how a job is done.
+
 import atexit
 import json
 import os
 import re
 import sys
-import threading
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
+from typing import NamedTuple
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from snakemake.io import IOFile
-from snakemake.settings.types import ExecMode
 
-from gammastack.provenance.activity import write_failure
+include: "snakemake_internals.smk"
+
+
+from gammastack.config.fields import read_config
 from gammastack.errors import InputError
-from gammastack.config.fields import SIMULATED_STORE, read_config
+from gammastack.files.layout import (
+    PATTERNS,
+    SIMULATED_STORE,
+    check_steps,
+    final_products,
+    outputs_of,
+)
+from gammastack.products import STEPS
+from gammastack.provenance.activity import write_failure
 from gammastack.provenance.contents import Contents
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, DataStore, hdu_types
-from gammastack.sky.exclusion import file_of
-from gammastack.stacking.groups import stable_groups
 from gammastack.provenance.origin import code_hash
-from gammastack.dl3.selection import bins_of_zenith, select_observations
-from gammastack.provenance.software import software
-from gammastack.summary import format_summary
+from gammastack.provenance.software import parameters, software
+from gammastack.sky.exclusion import file_of
 from pool import Pool, WorkerKilled, run_here
+
+
+def refuse_clearly(function, *arguments):
+    """Call a function; what the user got wrong ends in a message, not in a traceback."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
 
 try:
     settings = read_config(config)
+    check_steps(path.stem for path in (SCRIPTS / "steps").glob("[a-z]*.py"))
 except InputError as error:
     raise WorkflowError(f"Configuration: {error}") from None
+
+RESULTS = settings.results
 
 
 def one_of(names):
@@ -40,47 +58,82 @@ def one_of(names):
     return f"(?:{'|'.join(names)})" if names else "(?!)"
 
 
-pathvars:
-    results=settings.results,
-    simulated=f"{settings.results}/{SIMULATED_STORE}",
-
-
 wildcard_constraints:
     field=one_of(settings.fields),
     band=one_of(
         band for field in settings.fields.values() for band in field.energy_bands
     ),
-    obs_id=r"\d+",
-    group="all|[0-3]+",
-    zenith=r"[\d.]+-[\d.]+",
-    radius=one_of(
-        suffix for field in settings.fields.values() for suffix in field.radii
-    ),
+    obs_id=PATTERNS["obs_id"],
+    group=PATTERNS["group"],
+    zenith=PATTERNS["zenith"],
 
 
-if workflow.exec_mode == ExecMode.SUBPROCESS:
-    # Started by Snakemake for one job, which it does without the profile
+class Variant(NamedTuple):
+    """A rule for some of the fields, all of which have the same outputs of a step.
+
+    Attributes
+    ----------
+    name : str
+        That of the step; with its first field if it is not the first variant.
+    outputs : dict of str to str
+    fields : str
+        Wildcard constraint.
+    """
+
+    name: str
+    outputs: dict
+    fields: str
+
+
+def variants(step_name):
+    """The rules that a step needs: one, unless the fields differ in what they make."""
+    fields_by_outputs = {}
+    for field in settings.fields.values():
+        if outputs := outputs_of(step_name, field):
+            key = tuple(outputs.items())
+            fields_by_outputs.setdefault(key, []).append(field.name)
+    for number, (outputs, fields) in enumerate(fields_by_outputs.items()):
+        name = f"{step_name}_{fields[0]}" if number else step_name
+        yield Variant(name, in_results(dict(outputs)), one_of(fields))
+
+
+def in_results(outputs):
+    """Outputs by name, in the results folder."""
+    return {name: f"{RESULTS}/{path}" for name, path in outputs.items()}
+
+
+def record_of(step_name, folder="{field}"):
+    """Where a step writes down what it did: the log of its rule."""
+    others = [f"-{{{one}}}" for one in STEPS[step_name] if one != "field"]
+    return f"{RESULTS}/{folder}/provenance/{step_name}{''.join(others)}.json"
+
+
+if is_process_of_one_job:
     call = run_here
 else:
     pool = Pool(lambda: workflow.cores)
     call = pool.run
-    if not workflow.dryrun:
+    if not is_dry_run:
         pool.warm_up()
 
 contents = Contents(".snakemake/contents.json")
-if workflow.exec_mode == ExecMode.DEFAULT:
+if is_main_process:
     atexit.register(contents.save)
 
+# Parameters that decide on reruns, and are not meant for the function of a step
+FOR_RERUNS = ("step", "software", "known", "upstream", "contents")
+performed = set()
 refusals = []
 warnings = []
 
 
-def step(name, input, output, params, record):
-    """Perform `steps.<name>`; the record of what it did is the log of a rule."""
+def perform(input, output, params, record):
+    """Perform the step of a rule; the record of what it did is the log of the rule."""
     inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
-    outputs.pop("record", None)
-    for key in ("software", "known", "upstream"):
+    name = params["step"]
+    for key in FOR_RERUNS:
         params.pop(key, None)
+    outputs.pop("record", None)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         said = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
@@ -91,62 +144,73 @@ def step(name, input, output, params, record):
         refusals.append(text)
         write_failure(str(record), name, text)
         raise
+    performed.add(name)
     warnings.extend(f"{output[0]}: {text}" for text in said)
 
 
-def print_warnings():
-    for message in sorted(set(warnings)):
-        print(f"WARNING: {message}")
+def parameters_of(step_name, upstream=(), contents=None, **named):
+    """Parameters of a rule: those of its step, and those that decide on reruns.
+
+    Parameters
+    ----------
+    step_name : str
+    upstream : sequence of callable
+        Return, for the wildcards of a job, the recipes of the jobs that it depends on.
+    contents : callable, optional
+        Returns names and hashes of the files that count by content.
+    **named
+        Parameters of the function ``run`` of the step.
+    """
+    known = parameters(step_name, SCRIPTS)
+    wrong = sorted(named.keys() - known.keys())
+    missing = [name for name in known if known[name] and name not in named]
+    if wrong or missing:
+        raise WorkflowError(
+            f"The rule of the step {step_name} and the function run in"
+            f" scripts/steps/{step_name}.py do not fit: the rule gives"
+            f" {', '.join(wrong) or 'nothing'} that the function does not take, and not"
+            f" {', '.join(missing) or 'nothing'} that it needs"
+        )
+    for_reruns = {
+        "step": step_name,
+        "software": software_of(step_name),
+        "known": refuse_unknown,
+        "upstream": hash_of(upstream),
+    }
+    if contents is not None:
+        for_reruns["contents"] = contents
+    return {**for_reruns, **named}
 
 
-def leave_at_once():
-    """Python would wait for the timers that the rate limit of Snakemake leaves behind."""
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.cancel()
-
-
-def software_of(name):
-    """Code and packages of a step: what changes among them is made again.
+def software_of(step_name):
+    """Code and packages of a step: what changes among them is remade.
 
     As a parameter: as inputs they would be read again for each job.
     """
-    made_of = software(f"steps.{name}", SCRIPTS)
+    made_of = software(f"steps.{step_name}", SCRIPTS)
     versions = (f"{name} {version}" for name, version in made_of["packages"].items())
     return " ".join([code_hash(made_of["modules"]), *versions])
 
 
 @cache
-def recipe(name, **wildcards):
+def recipe(rule_name, **wildcards):
     """Hash of all that a job goes back to: its parameters, and those of the jobs before it.
 
-    It is the parameter `upstream` of the jobs that follow. Snakemake does not miss an
-    intermediate result that a failed or killed job left out if what was made from it is
-    there, and would take that for up to date; but it sees that a parameter has changed.
+    Snakemake does not miss an intermediate result that a failed or killed job left out if
+    what was made from it is there, and would take that for up to date. But it sees that a
+    parameter has changed.
     """
-    job = SimpleNamespace(**wildcards)
-    params = {
-        key: value(job) if callable(value) else value
-        for key, value in getattr(rules, name).params.items()
-        # The only one that looks at the outputs
-        if key != "known"
-    }
-    text = json.dumps([name, wildcards, params], sort_keys=True)
+    params = parameters_of_job(rule_name, wildcards)
+    text = json.dumps([rule_name, wildcards, params], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def upstream(*functions):
-    """Recipes of the jobs before a job, as one parameter of it.
-
-    Parameters
-    ----------
-    *functions : callable
-        Return the recipes for the wildcards of the job.
-    """
+def hash_of(recipes):
+    """The parameter `upstream`: a hash of the recipes that some functions return."""
 
     def of_job(wildcards):
-        recipes = [one for function in functions for one in function(wildcards)]
-        return sha256(" ".join(recipes).encode()).hexdigest()[:16]
+        found = [one for function in recipes for one in function(wildcards)]
+        return sha256(" ".join(found).encode()).hexdigest()[:16]
 
     return of_job
 
@@ -157,23 +221,51 @@ def refuse_unknown(wildcards, output):
     It would take them for up to date. A parameter of its own: Snakemake does not compare
     parameters that depend on the output.
     """
-    is_planning = workflow.exec_mode == ExecMode.DEFAULT and workflow.scheduler is None
-    if not is_planning or workflow.dag_settings.forceall:
+    if not is_planning():
         return
-    known = workflow.persistence
-    for path in output:
-        file = IOFile(path)
-        # What an interrupted or failed job has left is made again by Snakemake itself
-        if (
-            Path(path).exists()
-            and Path(path).name != "record.json"
-            and not known.metadata(file)
-            and not known._filter_incomplete_keys([known._get_key(file)])
-        ):
+    for name, path in output.items():
+        if name != "record" and has_unknown_maker(path):
             raise WorkflowError(
                 f"{path} was made elsewhere, or the records of Snakemake in the folder"
                 " .snakemake are lost: whether it is up to date cannot be known. Bring"
-                " .snakemake along with the results, or make all results again with"
+                " .snakemake along with the results, or remake all results with"
                 " --forceall. 'scripts/verify.py' checks what the results say of"
                 " themselves; if all is well, --forceall --touch takes them as they are."
             )
+
+
+def field_of(wildcards):
+    return settings.fields[wildcards.field]
+
+
+def of_field(key):
+    """A setting of the field as a parameter of its jobs."""
+    return lambda wildcards: getattr(field_of(wildcards), key)
+
+
+def is_made_here(path):
+    """Whether a file is a result, which Snakemake itself follows."""
+    return Path(path).absolute().is_relative_to(Path(RESULTS).absolute())
+
+
+def by_content(files):
+    """Input that counts by its content alone: together with `names_and_contents`.
+
+    Snakemake does not look at the content of a file that is older than a result.
+    """
+    return lambda wildcards: [
+        path if is_made_here(path) else ancient(path) for path in files(wildcards)
+    ]
+
+
+def names_and_contents(files):
+    """Names without folders, and hashes, of input files, as a parameter of their job."""
+    return lambda wildcards: [
+        (Path(path).name, None if is_made_here(path) else contents.sha256(path))
+        for path in files(wildcards)
+    ]
+
+
+def exclusion_files(wildcards):
+    """Regions, masks and catalogues among the exclusions."""
+    return [*filter(None, map(file_of, field_of(wildcards).exclusion_mask))]

@@ -1,57 +1,86 @@
 # Images of single runs: with acceptance.smk the only rules that read DL3 files.
 #
 # With --cache other fields and users find them: Snakemake looks them up by parameters and
-# contents of inputs. The record is an output here, to come along. No <results> in the
-# path: Snakemake 9.27 would cut its names for the cache at the wrong place.
+# contents of inputs. The record is an output here, to come along.
 
 
-rule run_images:
-    input:
-        dl3=by_content(dl3_files),
-    output:
-        multiext(
-            f"{settings.results}/{{field}}/runs/{{obs_id}}/",
-            counts="counts.fits",
-            bkg="bkg.fits",
-            exposure="exposure.fits",
-            record="record.json",
-        ),
-    wildcard_constraints:
-        field=without_acceptance,
-    cache: "omit-software"
-    params:
-        software=software_of("run_images"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_data, recipes_of_acceptance),
-        obs_id=lambda wildcards: int(wildcards.obs_id),
-        files=names_and_contents(dl3_files),
-        hdus=hdus_in_files,
-        index=index_row,
-        image=of_field("image"),
-        # In their order, which the key of a cache would not have of a dictionary
-        energy_bands=lambda wildcards: list(field_of(wildcards).energy_bands.items()),
-        offset_band=of_field("offset_band"),
-        spectral_index=of_field("spectral_index"),
-        for_integral_flux=of_field("for_integral_flux"),
-        acceptance_class=acceptance_class,
-    run:
-        step("run_images", input, output, params, output.record)
+def inputs_of_run(wildcards):
+    """The DL3 files of a run, and its acceptance if that is made here."""
+    inputs = {"dl3": by_content(dl3_files)(wildcards)}
+    if field_of(wildcards).has_acceptance:
+        zenith = zenith_bin(wildcards)
+        folder = f"{RESULTS}/{wildcards.field}/acceptance"
+        inputs["acceptance"] = f"{folder}/zenith_{zenith}.fits"
+    return inputs
 
 
-use rule run_images as run_images_acceptance with:
-    input:
-        dl3=by_content(dl3_files),
-        acceptance=acceptance_file,
-    wildcard_constraints:
-        field=with_acceptance,
+def recipes_of_acceptance(wildcards):
+    """Of the acceptance of a run, if it has one."""
+    if field_of(wildcards).has_acceptance:
+        zenith = zenith_bin(wildcards)
+        yield recipe("acceptance", field=wildcards.field, zenith=zenith)
 
 
-use rule run_images as run_counts with:
-    output:
-        multiext(
-            f"{settings.results}/{{field}}/runs/{{obs_id}}/",
-            counts="counts.fits",
-            record="record.json",
-        ),
-    wildcard_constraints:
-        field=counts_only,
+def acceptance_class(wildcards):
+    """GADF class of the acceptance of a run, or None."""
+    acceptance = field_of(wildcards).acceptance
+    if acceptance is None:
+        return None
+    return "bkg_2d" if acceptance["shape"] == "radial" else "bkg_3d"
+
+
+def with_extensions(outputs):
+    """Outputs that differ in their extensions, as a cache needs them."""
+    stem = os.path.commonprefix(list(outputs.values()))
+    return multiext(
+        stem, **{name: path.removeprefix(stem) for name, path in outputs.items()}
+    )
+
+
+for variant in variants("run_images"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            unpack(inputs_of_run),
+        output:
+            with_extensions(variant.outputs),
+        wildcard_constraints:
+            field=variant.fields,
+        cache: "omit-software"
+        params:
+            **parameters_of(
+                "run_images",
+                upstream=[recipes_of_data, recipes_of_acceptance],
+                contents=names_and_contents(dl3_files),
+                obs_id=lambda wildcards: int(wildcards.obs_id),
+                hdus=hdus_in_files,
+                index=index_row,
+                image=of_field("image"),
+                # In their order, which the key of a cache would not have of a dictionary
+                energy_bands=lambda wildcards: list(
+                    field_of(wildcards).energy_bands.items()
+                ),
+                offset_band=of_field("offset_band"),
+                spectral_index=of_field("spectral_index"),
+                for_integral_flux=of_field("for_integral_flux"),
+                acceptance_class=acceptance_class,
+            ),
+        run:
+            perform(input, output, params, output.record)
+
+
+def run_files(runs):
+    """The images of some runs."""
+    return lambda wildcards: [
+        f"{RESULTS}/{wildcards.field}/runs/{obs_id}.fits" for obs_id in runs(wildcards)
+    ]
+
+
+def recipes_of_runs(runs):
+    """Of the images of some runs."""
+    return lambda wildcards: [
+        recipe("run_images", field=wildcards.field, obs_id=str(obs_id))
+        for obs_id in runs(wildcards)
+    ]

@@ -3,29 +3,34 @@
 
 rule simulate_run:
     output:
-        dl3="<simulated>/run_{obs_id}.fits",
+        **in_results(outputs_of("simulate_run")),
     log:
-        "<simulated>/provenance/simulate_run-{obs_id}.json",
+        record_of("simulate_run", SIMULATED_STORE),
     params:
-        software=software_of("simulate_run"),
-        known=refuse_unknown,
-        simulation=settings.simulation,
-        obs_id=lambda wildcards: int(wildcards.obs_id),
+        **parameters_of(
+            "simulate_run",
+            simulation=settings.simulation,
+            obs_id=lambda wildcards: int(wildcards.obs_id),
+        ),
     run:
-        step("simulate_run", input, output, params, log)
+        perform(input, output, params, log)
+
+
+def simulated_files(wildcards):
+    folder = f"{RESULTS}/{SIMULATED_STORE}"
+    return [
+        f"{folder}/run_{obs_id}.fits" for obs_id in datastore(folder).observations.index
+    ]
 
 
 rule simulate_index:
     input:
         dl3=simulated_files,
     output:
-        obs_index="<simulated>/obs-index.fits.gz",
-        hdu_index="<simulated>/hdu-index.fits.gz",
+        **in_results(outputs_of("simulate_index")),
     log:
-        "<simulated>/provenance/simulate_index.json",
+        record_of("simulate_index", SIMULATED_STORE),
     params:
-        software=software_of("simulate_index"),
-        known=refuse_unknown,
-        simulation=settings.simulation,
+        **parameters_of("simulate_index", simulation=settings.simulation),
     run:
-        step("simulate_index", input, output, params, log)
+        perform(input, output, params, log)

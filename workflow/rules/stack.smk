@@ -1,182 +1,131 @@
 # From the images of the runs to those of groups of runs, and of the field.
 
 
-rule known_sources:
-    input:
-        exclusion=by_content(exclusion_files),
-    output:
-        mask="<results>/{field}/known_sources.fits",
-    log:
-        "<results>/{field}/provenance/known_sources.json",
-    params:
-        software=software_of("exclusion_mask"),
-        known=refuse_unknown,
-        image=of_field("image"),
-        exclusion_mask=of_field("exclusion_mask"),
-        files=names_and_contents(exclusion_files),
-    run:
-        step("exclusion_mask", input, output, params, log)
+def searched_runs(wildcards):
+    """The runs in which sources to exclude are searched for: all or none."""
+    if field_of(wildcards).has_search:
+        return selected_runs(wildcards.field)
+    return []
 
 
-use rule known_sources as exclusion_mask with:
-    output:
-        mask="<results>/{field}/exclusion_mask.fits",
-    log:
-        "<results>/{field}/provenance/exclusion_mask.json",
-    wildcard_constraints:
-        field=sources_known,
+def if_searched(key):
+    """A setting of the field, if sources to exclude are searched for."""
+    return lambda wildcards: (
+        getattr(field_of(wildcards), key) if field_of(wildcards).has_search else None
+    )
 
 
-rule iterate_exclusion:
-    input:
-        counts=run_files("counts", all_runs),
-        bkg=run_files("bkg", all_runs),
-        exposure=run_files("exposure", all_runs),
-        mask="<results>/{field}/known_sources.fits",
-    output:
-        mask="<results>/{field}/exclusion_mask.fits",
-    log:
-        "<results>/{field}/provenance/exclusion_mask.json",
-    wildcard_constraints:
-        field=sources_searched,
-    params:
-        software=software_of("iterate_exclusion"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_runs(all_runs)),
-        image=of_field("image"),
-        energy_bands=of_field("energy_bands"),
-        ncounts_min=of_field("ncounts_min"),
-        bkg_norm=of_field("bkg_norm"),
-        background=of_field("background"),
-        radius=lambda wildcards: field_of(wildcards).radii[""],
-        # By which scripts/verify.py finds the radius among those of the field
-        suffix="",
-        source_search=of_field("source_search"),
-    run:
-        step("iterate_exclusion", input, output, params, log)
+for variant in variants("exclusion_mask"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            exclusion=by_content(exclusion_files),
+            runs=run_files(searched_runs),
+        output:
+            **variant.outputs,
+        log:
+            record_of("exclusion_mask"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of(
+                "exclusion_mask",
+                upstream=[recipes_of_runs(searched_runs)],
+                contents=names_and_contents(exclusion_files),
+                image=of_field("image"),
+                exclusion_mask=of_field("exclusion_mask"),
+                source_search=of_field("source_search"),
+                energy_bands=if_searched("energy_bands"),
+                ncounts_min=if_searched("ncounts_min"),
+                bkg_norm=if_searched("bkg_norm"),
+                background=if_searched("background"),
+                radius=lambda wildcards: (
+                    field_of(wildcards).radii[""]
+                    if field_of(wildcards).has_search
+                    else None
+                ),
+            ),
+        run:
+            perform(input, output, params, log)
 
 
-rule stack_group:
-    input:
-        counts=run_files("counts"),
-        bkg=run_files("bkg"),
-        exposure=run_files("exposure"),
-        mask="<results>/{field}/exclusion_mask.fits",
-    output:
-        sums="<results>/{field}/groups/{group}.fits",
-    log:
-        "<results>/{field}/provenance/stack_group-{group}.json",
-    wildcard_constraints:
-        field=with_background,
-    params:
-        software=software_of("stack_group"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_runs(), recipes_of_mask),
-        obs_ids=group_runs,
-        image=of_field("image"),
-        energy_bands=of_field("energy_bands"),
-        offset_band=of_field("offset_band"),
-        spectral_index=of_field("spectral_index"),
-        for_integral_flux=of_field("for_integral_flux"),
-        ncounts_min=of_field("ncounts_min"),
-        bkg_norm=of_field("bkg_norm"),
-        background=of_field("background"),
-        acceptance=of_field("acceptance"),
-    run:
-        step("stack_group", input, output, params, log)
+def inputs_of_group(wildcards):
+    """The images of the runs of a group, and the exclusion mask if there is one."""
+    inputs = {"runs": run_files(group_runs)(wildcards)}
+    if field_of(wildcards).has_background:
+        inputs["mask"] = f"{RESULTS}/{wildcards.field}/exclusion_mask.fits"
+    return inputs
 
 
-use rule stack_group as stack_group_counts with:
-    input:
-        counts=run_files("counts"),
-    wildcard_constraints:
-        field=counts_only,
+def recipes_of_mask(wildcards):
+    if field_of(wildcards).has_background:
+        yield recipe("exclusion_mask", field=wildcards.field)
 
 
-rule stack:
-    input:
-        groups=group_files,
-    output:
-        counts="<results>/{field}/{band}/counts.fits",
-        bkg="<results>/{field}/{band}/bkg.fits",
-        exposure="<results>/{field}/{band}/exposure.fits",
-        livetime="<results>/{field}/{band}/livetime.fits",
-        n_runs="<results>/{field}/{band}/n_runs.fits",
-        bkg_norm_relative="<results>/{field}/{band}/bkg_norm_relative.fits",
-        runs="<results>/{field}/{band}/runs.csv",
-    log:
-        "<results>/{field}/provenance/stack-{band}.json",
-    wildcard_constraints:
-        field=without_ring,
-    params:
-        software=software_of("stack"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_groups),
-        groups=lambda wildcards: list(groups(wildcards.field)),
-        band="{band}",
-        energy_band=lambda wildcards: field_of(wildcards).energy_bands[wildcards.band],
-        image=of_field("image"),
-        for_integral_flux=of_field("for_integral_flux"),
-        background=of_field("background"),
-    run:
-        step("stack", input, output, params, log)
+for variant in variants("stack_group"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            unpack(inputs_of_group),
+        output:
+            **variant.outputs,
+        log:
+            record_of("stack_group"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of(
+                "stack_group",
+                upstream=[recipes_of_runs(group_runs), recipes_of_mask],
+                image=of_field("image"),
+                energy_bands=of_field("energy_bands"),
+                ncounts_min=of_field("ncounts_min"),
+                bkg_norm=of_field("bkg_norm"),
+                background=of_field("background"),
+            ),
+        run:
+            perform(input, output, params, log)
 
 
-use rule stack as stack_ring with:
-    output:
-        counts="<results>/{field}/{band}/counts.fits",
-        bkg="<results>/{field}/{band}/bkg.fits",
-        exposure="<results>/{field}/{band}/exposure.fits",
-        livetime="<results>/{field}/{band}/livetime.fits",
-        n_runs="<results>/{field}/{band}/n_runs.fits",
-        bkg_norm_relative="<results>/{field}/{band}/bkg_norm_relative.fits",
-        off="<results>/{field}/{band}/off.fits",
-        acceptance="<results>/{field}/{band}/acceptance.fits",
-        acceptance_off="<results>/{field}/{band}/acceptance_off.fits",
-        runs="<results>/{field}/{band}/runs.csv",
-    wildcard_constraints:
-        field=with_ring,
+def group_files(wildcards):
+    """The sums of all groups of the field."""
+    folder = f"{RESULTS}/{wildcards.field}/groups"
+    return [f"{folder}/{group}.fits" for group in groups(wildcards.field)]
 
 
-use rule stack as stack_counts with:
-    output:
-        counts="<results>/{field}/{band}/counts.fits",
-        runs="<results>/{field}/{band}/runs.csv",
-    wildcard_constraints:
-        field=counts_only,
+def recipes_of_groups(wildcards):
+    for group in groups(wildcards.field):
+        yield recipe("stack_group", field=wildcards.field, group=group)
 
 
-rule bkg_norm_table:
-    input:
-        counts="<results>/{field}/{band}/counts.fits",
-    output:
-        norms_csv="<results>/{field}/{band}/table_bkg_norm.csv",
-        norms_fits="<results>/{field}/{band}/table_bkg_norm.fits",
-    log:
-        "<results>/{field}/provenance/bkg_norm_table-{band}.json",
-    params:
-        software=software_of("bkg_norm_table"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_stack),
-        band="{band}",
-    run:
-        step("bkg_norm_table", input, output, params, log)
+for variant in variants("stack"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            groups=group_files,
+        output:
+            **variant.outputs,
+        log:
+            record_of("stack"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of(
+                "stack",
+                upstream=[recipes_of_groups],
+                image=of_field("image"),
+                energy_bands=of_field("energy_bands"),
+                background=of_field("background"),
+            ),
+        run:
+            perform(input, output, params, log)
 
 
-rule run_table:
-    input:
-        runs=lambda wildcards: [
-            f"{settings.results}/{wildcards.field}/{band}/runs.csv"
-            for band in field_of(wildcards).energy_bands
-        ],
-    output:
-        runs="<results>/{field}/runs.csv",
-    log:
-        "<results>/{field}/provenance/run_table.json",
-    params:
-        software=software_of("run_table"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_bands),
-        bands=lambda wildcards: list(field_of(wildcards).energy_bands),
-    run:
-        step("run_table", input, output, params, log)
+def recipes_of_stack(wildcards):
+    yield recipe("stack", field=wildcards.field)

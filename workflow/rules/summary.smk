@@ -1,4 +1,22 @@
-# A short table of all fields and bands, shown at the end.
+# A short table of all fields and bands, and what is said at the end.
+
+from gammastack.summary import format_summary
+
+
+def fields_and_bands():
+    """Folder of each band, and the image of it that tells most."""
+    for name, field in settings.fields.items():
+        image = "significance" if field.has_background else "counts"
+        for band in field.energy_bands:
+            yield f"{RESULTS}/{name}/{band}", image
+
+
+def recipes_of_fields(wildcards):
+    for field in settings.fields.values():
+        yield recipe("stack", field=field.name)
+        if field.has_background:
+            for band in field.energy_bands:
+                yield recipe("maps", field=field.name, band=band)
 
 
 rule summary:
@@ -6,20 +24,22 @@ rule summary:
         images=[f"{folder}/{image}.fits" for folder, image in fields_and_bands()],
         runs=[f"{folder}/runs.csv" for folder, _ in fields_and_bands()],
     output:
-        summary="<results>/summary.csv",
+        **in_results(outputs_of("summary")),
     log:
-        "<results>/provenance/summary.json",
+        f"{RESULTS}/provenance/summary.json",
     params:
-        software=software_of("summary"),
-        known=refuse_unknown,
-        upstream=upstream(recipes_of_fields),
-        images=list(fields_and_bands()),
+        **parameters_of("summary", upstream=[recipes_of_fields]),
     run:
-        step("summary", input, output, params, log)
+        perform(input, output, params, log)
+
+
+def print_warnings():
+    for message in sorted(set(warnings)):
+        print(f"WARNING: {message}")
 
 
 onstart:
-    folder = Path(settings.results)
+    folder = Path(RESULTS)
     if folder.exists() and not os.access(folder, os.W_OK):
         raise WorkflowError(
             f"The results folder '{folder}' is read-only for you. Give another one with"
@@ -29,11 +49,8 @@ onstart:
 
 onsuccess:
     print_warnings()
-    summary = Path(settings.results) / "summary.csv"
-    if summary.is_file() and "summary" in {
-        job.rule.name for job in workflow.dag.jobs
-    }:
-        print(format_summary(summary))
+    if "summary" in performed:
+        print(format_summary(Path(RESULTS) / "summary.csv"))
     if others := list(leftovers()):
         print("Of another configuration, delete if you do not need them:", *others)
     leave_at_once()

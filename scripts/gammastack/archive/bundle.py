@@ -6,21 +6,22 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from gammastack.errors import InputError
+from gammastack.files.layout import product_at
+from gammastack.products import FINAL
 from gammastack.provenance.records import FOLDER, is_record, read_records
 
 MANIFEST = "manifest-sha256.txt"
 PRODUCTS = "products"
 CODE = "code"
 CONFIG = f"{CODE}/config/config.yaml"
-# The archive of a field, in its results folder
-ARCHIVE = "archive.zip"
 # What a rebuild inside an unpacked archive leaves there
 REBUILT = (f"{CODE}/results", f"{CODE}/.snakemake", f"{CODE}/.venv")
 
 
 def is_product(name):
     """Whether a file, named from the folder of its field, is one of the final results."""
-    return not name.startswith(("runs/", "groups/", f"{FOLDER}/", ARCHIVE))
+    product = product_at(name)
+    return product is not None and product.role == FINAL
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,19 @@ class Bundle:
         """Name in the bundle of a result that is named from the folder of its field."""
         return f"{PRODUCTS}/{name}" if self.is_archive else name
 
-    def products(self, suffix=""):
+    def products(self):
         """Final results, named from the folder of the field."""
         prefix = self.product("")
         names = [one[len(prefix) :] for one in self.names if one.startswith(prefix)]
-        return [one for one in names if one.endswith(suffix) and is_product(one)]
+        return [one for one in names if is_product(one)]
+
+    def unknown(self):
+        """Files in a results folder that are neither products nor records."""
+        return [
+            name
+            for name in self.names
+            if product_at(name) is None and not is_record(name)
+        ]
 
     def records(self):
         """Activities and systems, see `gammastack.provenance.records.read_records`."""

@@ -6,26 +6,21 @@ from collections import defaultdict
 from dataclasses import dataclass
 from io import BytesIO
 from math import isclose
-from pathlib import PurePath
 from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 
 from gammastack.dl3.datastore import listing
 from gammastack.errors import InputError
-from gammastack.files.header import read_config
+from gammastack.files.fits import parse
+from gammastack.files.header import read_config, runs_frame
+from gammastack.files.layout import NO_UNITS, product_at
 from gammastack.provenance.origin import Origin, code_hash
 from gammastack.sky.geometry import ImageGeometry
 
-# In FITS, numbers have no unit
-UNITS = {
-    "significance": "sigma",
-    **dict.fromkeys(("counts", "bkg", "excess"), "counts"),
-}
 # They have statements of their own, or follow from all others
 TOLD = (
     *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
@@ -219,14 +214,14 @@ def norm_difference(old, new):
 
 
 def _names(bundle):
-    names = set(bundle.products((".fits", ".csv")))
+    names = {one for one in bundle.products() if one.endswith((".fits", ".csv"))}
     if not names:
         raise InputError(f"{bundle.path}: there are no maps and no tables in it")
     return names
 
 
 def _is_map(name):
-    return name.endswith(".fits") and not PurePath(name).name.startswith("table_")
+    return bool(product_at(name).dtype)
 
 
 def _content(bundle, name):
@@ -244,8 +239,9 @@ def _read(bundle, name):
                 hdu = hdus[0 if _is_map(name) else 1]
                 if hdu.data is None:
                     raise ValueError("it holds no data")
-                runs = _run_table(hdus["RUNS"]) if "RUNS" in hdus else None
-                origin = Origin.from_hdu(hdus["INPUTS"])
+                tables = parse(content)
+                runs = _run_table(tables["RUNS"]) if "RUNS" in tables else None
+                origin = Origin.from_hdu(tables["INPUTS"])
                 read_config(hdu.header)
                 return _Product(hdu.header, hdu.data, origin, runs)
     # What astropy raises on a damaged file is not documented
@@ -254,9 +250,7 @@ def _read(bundle, name):
 
 
 def _run_table(hdu):
-    table = Table(hdu.data)
-    table.convert_bytestring_to_unicode()
-    runs = table.to_pandas().set_index("OBS_ID")
+    runs = runs_frame(hdu).set_index("OBS_ID")
     if not runs.index.is_unique:
         raise ValueError("an OBS_ID occurs more than once")
     return runs
@@ -267,7 +261,7 @@ def _differences(name, old, new):
     if not _is_map(name):
         if old.data.tobytes() != new.data.tobytes():
             yield TABLES, name
-    elif text := _map_text(PurePath(name).stem, old, new):
+    elif text := _map_text(product_at(name), old, new):
         yield MAPS, f"{name}: {text}"
     if old.runs is not None and new.runs is not None:
         yield from _run_differences(old, new)
@@ -294,15 +288,15 @@ def _changes(old, new):
             yield key, x, y
 
 
-def _map_text(kind, old, new):
+def _map_text(product, old, new):
     """Say how two maps differ; None if they do not."""
     (ny, nx), (height, width) = old.data.shape, new.data.shape
     if (ny, nx) != (height, width):
         return f"{nx} x {ny} -> {width} x {height} pixels, not compared"
     if not _same_wcs(old.header, new.header):
         return "the pixels are at other positions (WCS), not compared"
-    kind, parts = kind.split("_")[0], []
-    units = [one.header["BUNIT"] or UNITS.get(kind, "") for one in (old, new)]
+    parts, counted = [], product.unit if product.unit in NO_UNITS else ""
+    units = [one.header["BUNIT"] or counted for one in (old, new)]
     if units[0] != units[1]:
         parts.append(f"unit '{units[0]}' -> '{units[1]}'")
     found = map_difference(old.data, new.data)
@@ -315,7 +309,7 @@ def _map_text(kind, old, new):
             " larger value",
             f"sum {x:.6g} -> {y:.6g}{unit} ({y - x:+.3g})",
         ]
-        if kind == "significance":
+        if product.unit == "sigma":
             parts.append("peak {:.4g} -> {:.4g} sigma".format(*found.peaks))
     if found.n_nan:
         parts.append(f"NaN in one map only: {found.n_nan} pixels")

@@ -14,7 +14,8 @@ import yaml
 from rocrate.model import ComputationalWorkflow, ContextEntity
 from rocrate.rocrate import ROCrate
 
-from gammastack.archive.bundle import CONFIG, MANIFEST
+from gammastack.archive.bundle import CONFIG, MANIFEST, PRODUCTS
+from gammastack.files.layout import product_at
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import FOLDER
 
@@ -59,14 +60,11 @@ class About:
     description : str
     license : str
         URL, or text that says how the archive may be used.
-    institute : tuple of (name, url), optional
-        Affiliation of the users, and publisher of the archive.
     """
 
     name: str
     description: str
     license: str
-    institute: tuple | None = None
 
 
 def crate_metadata(folder, about, activities, systems):
@@ -93,14 +91,14 @@ def crate_metadata(folder, about, activities, systems):
     files = _add_files(crate, folder)
     data = _add_data(crate, activities, files)
     products = [file for name, file in files.items() if name.startswith("products/")]
-    people, publisher = _add_people(crate, about, activities)
+    people = _add_people(crate, activities)
     workflow = _set(
         files[WORKFLOW],
         **_citation(crate, folder),
         version=activities[-1]["software"]["version"],
         url=files[WORKFLOW],
         conformsTo={"@id": BIOSCHEMAS},
-        sdPublisher=publisher,
+        sdPublisher=people,
         softwareRequirements=_software(crate, activities, systems),
         input=[_parameter(crate, role, used) for role, used in data.items()],
         output=_parameter(crate, "products", products),
@@ -113,8 +111,6 @@ def crate_metadata(folder, about, activities, systems):
     root = _describe_root(crate, about)
     root["author"], root["mentions"] = people, action
     root["datePublished"] = action["endTime"]
-    if about.institute:
-        root["publisher"] = publisher
     files[README]["about"] = root
     for name, file in files.items():
         if name.startswith(f"{FOLDER}/"):
@@ -192,7 +188,10 @@ def _add_files(crate, folder):
 
 
 def _file(name, digest, size):
+    product = product_at(name.removeprefix(f"{PRODUCTS}/"))
+    described = {} if product is None else {"description": product.description}
     return {
+        **described,
         "name": name,
         "encodingFormat": ENCODINGS.get(Path(name).suffix, "text/plain"),
         "contentSize": str(size),
@@ -231,17 +230,10 @@ def _parameter(crate, name, files):
     return parameter
 
 
-def _add_people(crate, about, activities):
-    """Add users and institute; return the users, and who publishes the archive."""
+def _add_people(crate, activities):
+    """Add the users."""
     users = dict.fromkeys(one["user"] for one in activities)
-    people = [_add(crate, f"#user-{quote(one)}", "Person", name=one) for one in users]
-    if not about.institute:
-        return people, people
-    name, url = about.institute
-    institute = _add(crate, url, "Organization", name=name, url=url)
-    for person in people:
-        person["affiliation"] = institute
-    return people, institute
+    return [_add(crate, f"#user-{quote(one)}", "Person", name=one) for one in users]
 
 
 def _citation(crate, folder):

@@ -4,11 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 import yaml
-from astropy.io import fits
 
 from gammastack.archive.bundle import CODE, CONFIG, MANIFEST, is_product
 from gammastack.archive.pack import is_as_packed, read_manifest
@@ -16,6 +14,7 @@ from gammastack.config.fields import expand
 from gammastack.dl3.datastore import DataStore, listing
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
+from gammastack.files.fits import parse
 from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
 from gammastack.provenance.records import contradictions, history
 from gammastack.provenance.software import software
@@ -155,7 +154,7 @@ def _check_results(bundle, activities, findings):
     ]
     findings.notes += [
         f"{name}: no part of the result, no record says what made it"
-        for name in bundle.products()
+        for name in sorted([*bundle.products(), *bundle.unknown()])
         if name not in made
     ]
     gone = [url for url in made if url not in names and not is_product(url)]
@@ -185,13 +184,14 @@ def _check_origins(bundle, activities, reasons, findings):
         for file in one["input"]
     }
     unknown = set()
-    for name in bundle.products(".fits"):
-        with BytesIO(bundle.read(bundle.product(name))) as content:
-            try:
-                origin = Origin.from_hdu(fits.open(content)["INPUTS"])
-            # What is no product of ours has been said above
-            except (KeyError, OSError):
-                continue
+    for name in bundle.products():
+        if not name.endswith(".fits"):
+            continue
+        try:
+            origin = Origin.from_hdu(parse(bundle.read(bundle.product(name)))["INPUTS"])
+        # What is no product of ours has been said above
+        except (KeyError, ValueError):
+            continue
         data = [row for row in origin.inputs if row[0] != INTERMEDIATE]
         unknown |= {row[1:3] for row in data if row[2:] not in known}
     for obs_id, name in sorted(unknown):

@@ -16,12 +16,15 @@ from astropy import units as u
 from jsonschema import Draft202012Validator
 
 from gammastack.errors import InputError
+from gammastack.files.layout import SIMULATED_STORE
 from gammastack.sky.exclusion import file_of, with_file
-from gammastack.sky.geometry import ImageGeometry, icrs_position
+from gammastack.sky.geometry import ImageGeometry, Radius, icrs_position
 
 SCHEMA = Path(__file__).with_name("schema.yaml")
-SIMULATED_STORE = "simulated-dl3"
-SUMMARY = "summary.csv"
+
+
+# Names in the results folder that are not those of fields
+TAKEN = (SIMULATED_STORE, "summary.csv", "provenance")
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Field:
     acceptance : dict or None
         Shape, degree and zenith bins of a background model that is made from the runs;
         None: the store has one.
-    radii : dict of str to (float or None, float or None)
-        Correlation radius in pixels or in deg, by the suffix of the file name.
+    radii : dict of str to gammastack.sky.geometry.Radius
+        By the suffix of the file name.
     """
 
     name: str
@@ -79,10 +82,32 @@ class Field:
             return ()
         return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
 
+    # Conditions of products, see gammastack/products.py
+
+    @property
+    def has_background(self):
+        """Whether there is more than counts."""
+        return self.make_background_image
+
     @property
     def has_ring(self):
         """Whether there are ON and OFF counts."""
         return self.background is not None and "ring" in self.background["method"]
+
+    @property
+    def has_acceptance(self):
+        """Whether the background model is made from the runs."""
+        return self.acceptance is not None
+
+    @property
+    def has_search(self):
+        """Whether sources to exclude are searched for."""
+        return self.source_search is not None
+
+    @property
+    def has_norm_table(self):
+        """Whether the norms of the runs are written as tables."""
+        return self.make_background_image and self.save_bkg_scale
 
 
 @dataclass(frozen=True)
@@ -142,7 +167,7 @@ def read_config(settings):
                 "simulation and datastore exclude each other: delete the key simulation"
                 " to use your data, or datastore to use simulated data"
             )
-        if name in (SIMULATED_STORE, SUMMARY, "provenance"):
+        if name in TAKEN:
             raise InputError(f"fields: the name {name} is taken; choose another one")
         fields[name] = _field(name, {**defaults, **common, **own})
     return Config(results, fields, simulation)
@@ -452,10 +477,10 @@ def _radius(value, key):
     """Label, and size in pixels or in deg."""
     if isinstance(value, str):
         key = f"{key} (an angle; pixels are a number without quotes)"
-        return _label(value, key), (None, _size(value, key))
+        return _label(value, key), Radius(None, _size(value, key))
     if not np.isfinite(value):
         raise InputError(f"{key}: {value} is no radius")
-    return f"{value:g}pix", (float(value), None)
+    return f"{value:g}pix", Radius(float(value), None)
 
 
 def _simulation(settings):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os.path import isfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -39,6 +40,14 @@ class HDULocation:
 
     path: str
     hdu_name: str
+    hdu_class: str
+
+
+class HDUReference(NamedTuple):
+    """An HDU of a job: number of its file among those of the run, name, and GADF class."""
+
+    file: int
+    name: str
     hdu_class: str
 
 

@@ -18,11 +18,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from gammastack.errors import InputError
 from gammastack.provenance.origin import Origin, entities
-from gammastack.provenance.records import FOLDER, field_folder
+from gammastack.provenance.records import FOLDER, field_folder, record_of_run
 from gammastack.version import __version__
 
 ENVIRONMENT = (
@@ -46,7 +45,8 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     name : str
         Name of the step.
     run : callable
-        Called with inputs, outputs, params and the `gammastack.provenance.origin.Origin`.
+        Called with inputs, outputs, the `gammastack.provenance.origin.Origin`, and the
+        parameters by name.
     inputs, outputs : dict
         Path, or list of paths, by role.
     params : dict
@@ -68,7 +68,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     origin = Origin.of(name, software, read, params.get("obs_id", 0))
     _reset_peak_memory()
     start = datetime.now(UTC)
-    warnings = list(run(inputs, outputs, params, origin) or [])
+    warnings = list(run(inputs, outputs, origin, **params) or [])
     stop = datetime.now(UTC)
     _write(
         record,
@@ -98,15 +98,15 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
 def _require_as_recorded(files, field):
     """Refuse images of runs that are not what their record says, as from a damaged cache."""
     urls = {file["url"]: file["sha256"] for file in files if file["kind"] == "result"}
-    for folder in sorted({Path(url).parent for url in urls}):
-        record = field / folder / "record.json"
-        if not record.is_file():
+    for url in urls:
+        record = record_of_run(url)
+        if record is None or not (field / record).is_file():
             continue
-        for file in json.loads(record.read_bytes())["output"]:
+        for file in json.loads((field / record).read_bytes())["output"]:
             if urls.get(file["url"], file["sha256"]) != file["sha256"]:
                 raise InputError(
                     f"{field / file['url']}: damaged result, its content is not what was"
-                    f" written; delete the folder {field / folder} and start again"
+                    " written; delete it and start again"
                 )
 
 
@@ -154,7 +154,6 @@ def _write_system(folder):
 @cache
 def _system():
     bits, linkage = platform.architecture()
-    boot_time = datetime.fromtimestamp(psutil.boot_time(), UTC).replace(tzinfo=None)
     packages = {one.name: one.version for one in distributions() if one.name}
     return json.dumps(
         {
@@ -171,8 +170,6 @@ def _system():
                 "release": platform.release(),
                 "libcver": platform.libc_ver(),
                 "n_cpus": os.cpu_count(),
-                # To the minute: the clock is adjusted while a machine runs
-                "boot_time": boot_time.isoformat(timespec="minutes"),
                 # They decide on the last bits of sums
                 "simd": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
             },

@@ -10,7 +10,6 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 # Kind of the inputs that were made by an earlier step
 INTERMEDIATE = "intermediate"
@@ -68,27 +67,21 @@ class Origin:
 
     @classmethod
     def from_hdu(cls, hdu):
-        """Origin in the HDU that `table` makes."""
+        """Return the origin in the table HDU INPUTS of a product, which was read."""
         code, packages = (json.loads(hdu.header[key]) for key in ("CODE", "PACKAGES"))
-        columns = (hdu.data[name].tolist() for name in hdu.columns.names)
+        columns = (column.tolist() for column in hdu.table.values())
         return cls(code, packages, tuple(zip(*columns, strict=True)))
 
-    def table(self):
-        """Table HDU of the inputs, with the cards in its header."""
+    def columns(self):
+        """Return the columns of the table INPUTS."""
         rows = zip(*self.inputs, strict=True) if self.inputs else [()] * 4
         kinds, obs_ids, names, digests = rows
-        # FITS knows nothing but ASCII
-        names = [name.encode("ascii", "backslashreplace") for name in names]
-        columns = [
-            fits.Column("KIND", _text(kinds), array=np.array(kinds, "S")),
-            fits.Column("OBS_ID", "K", array=np.array(obs_ids, np.int64)),
-            fits.Column("NAME", _text(names), array=np.array(names, "S")),
-            fits.Column("SHA256", "64A", array=np.array(digests, "S64")),
-        ]
-        hdu = fits.BinTableHDU.from_columns(columns, name="INPUTS")
-        for card in self.cards():
-            hdu.header.set(*card)
-        return hdu
+        return {
+            "KIND": np.array(kinds, str),
+            "OBS_ID": np.array(obs_ids, np.int64),
+            "NAME": np.array(names, str),
+            "SHA256": np.array(digests, "U64"),
+        }
 
     def after(self, earlier):
         """This origin with what the origins of its inputs bring along.
@@ -111,10 +104,6 @@ class Origin:
     def cards(self):
         """Header cards of code and packages."""
         return ("CODE", json.dumps(self.code)), ("PACKAGES", json.dumps(self.packages))
-
-
-def _text(values):
-    return f"{max(map(len, values), default=1)}A"
 
 
 def _label(path):

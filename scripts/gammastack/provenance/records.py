@@ -10,11 +10,11 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from gammastack.errors import InputError
+from gammastack.files.layout import product_at
 
 FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
-RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/[^/]+/record\.json")
-
+RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/\d+\.json")
 
 # What a completed activity has at least
 KEYS = {
@@ -27,9 +27,19 @@ KEYS = {
 
 
 def field_folder(record):
-    """Folder of the field that a record belongs to."""
-    path = Path(record)
-    return path.parents[1 if path.parent.name == FOLDER else 2]
+    """Return the folder of the field that a record belongs to."""
+    return Path(record).parents[1]
+
+
+def record_of_run(name):
+    """Return the record beside the images of a run; None if the file is something else.
+
+    Both are named from the folder of the field.
+    """
+    product = product_at(name)
+    if product is None or product.step != "run_images":
+        return None
+    return Path(name).with_suffix(".json").as_posix()
 
 
 def is_record(name):
@@ -40,7 +50,7 @@ def is_record(name):
 def read_folder(folder):
     """Activities and systems in the folder of a field, see `read_records`."""
     folder = Path(folder)
-    paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*/record.json")]
+    paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*.json")]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
     return read_records({one: (folder / one).read_bytes() for one in names})
 

@@ -1,22 +1,35 @@
 """What a step is made of: its modules by content, and the packages that they import."""
 
 import ast
+import io
 import sys
+import tokenize
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 
+from gammastack.files.layout import lines_of
+
 # A new version alone changes no result
 NOT_CODE = "gammastack/version.py"
+# Of the table of products, only the lines count that say something of the step
+TABLE = "gammastack/products.py"
+SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
+# A string after one of these is an expression of its own: a docstring, or without effect
+BEFORE_STATEMENT = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None)
+# Since Python 3.12 a formatted string is more than one token
+FSTRING_START = getattr(tokenize, "FSTRING_START", None)
+FSTRING_END = getattr(tokenize, "FSTRING_END", None)
 
 
 @cache
 def software(module, folder):
-    """Modules below a folder that a module consists of, and the packages they import.
+    """Find the modules below a folder that a step consists of, and what they import.
 
     Parameters
     ----------
     module : str
+        Such as ``steps.stack``.
     folder : pathlib.Path
 
     Returns
@@ -44,11 +57,89 @@ def software(module, folder):
             else:
                 packages.add(one.partition(".")[0])
     modules.pop(NOT_CODE, None)
+    if TABLE in modules:
+        modules[TABLE] = _hash(repr(lines_of(module.rpartition(".")[2])))
+    # What is a folder here is no package, even if it is installed as one
+    packages -= {path.name for path in folder.iterdir() if path.is_dir()}
     versions = {name: _version(name) for name in packages - sys.stdlib_module_names}
     return {
         "modules": dict(sorted(modules.items())),
         "packages": dict(sorted((k, v) for k, v in versions.items() if v)),
     }
+
+
+@cache
+def parameters(step, folder):
+    """Find the parameters that the function ``run`` of a step takes by name.
+
+    Parameters
+    ----------
+    step : str
+    folder : pathlib.Path
+
+    Returns
+    -------
+    dict of str to bool
+        Whether each of them is required.
+    """
+    tree = ast.parse((folder / "steps" / f"{step}.py").read_bytes())
+    (function,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == "run"
+    )
+    arguments = function.args
+    return {
+        argument.arg: default is None
+        for argument, default in zip(
+            arguments.kwonlyargs, arguments.kw_defaults, strict=True
+        )
+    }
+
+
+def tokens(source):
+    """List the tokens of Python code, without comments, docstrings and line breaks.
+
+    Better prose and another layout are the same code. The list is the same in all versions
+    of Python.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    list of str
+    """
+    found, depth, before, start = [], 0, None, None
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == FSTRING_START:
+            depth += 1
+            start = start or token.start
+        if depth:
+            depth -= token.type == FSTRING_END
+            if not depth:
+                found.append(_between(lines, start, token.end))
+                before, start = token.type, None
+            continue
+        if token.type in SKIPPED:
+            continue
+        if token.type == tokenize.STRING and before in BEFORE_STATEMENT:
+            continue
+        name = tokenize.tok_name[token.type]
+        is_layout = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+        found.append(name if is_layout else token.string)
+        before = token.type
+    return found
+
+
+def _between(lines, start, stop):
+    (first, left), (last, right) = start, stop
+    if first == last:
+        return lines[first - 1][left:right]
+    middle = lines[first : last - 1]
+    return "".join([lines[first - 1][left:], *middle, lines[last - 1][:right]])
 
 
 def _file(module, folder):
@@ -59,7 +150,11 @@ def _file(module, folder):
 
 @cache
 def _digest(path):
-    return sha256(path.read_bytes()).hexdigest()[:16]
+    return _hash("\0".join(tokens(path.read_text(encoding="utf-8"))))
+
+
+def _hash(text):
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @cache

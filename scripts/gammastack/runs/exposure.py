@@ -39,8 +39,3 @@ def exposure_image(aeff, livetime, view, band, spectral_index, for_integral_flux
         e_ref = (band[0] * band[1]) ** 0.5
         exposure = exposure / power_law_integral(band, spectral_index, e_ref)
     return view.image(exposure[:-1]), float(exposure[-1])
-
-
-def exposure_unit(for_integral_flux):
-    """Unit of `exposure_image` as FITS text."""
-    return "m2 s" if for_integral_flux else "m2 s TeV"

@@ -6,14 +6,8 @@ import numpy as np
 
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import counts_image, select_events
-from gammastack.runs.exposure import exposure_image, exposure_unit
+from gammastack.runs.exposure import exposure_image
 from gammastack.sky.geometry import ImageGeometry, field_of_view
-
-# Names of the maps that are fluxes
-FLUXES = (
-    *("flux", "flux_corr", "flux_corr_errn", "flux_corr_errp"),
-    *("flux_corr_ul", "flux_corr_sensitivity"),
-)
 
 
 @dataclass(frozen=True)
@@ -71,16 +65,6 @@ class RunImages:
         if not self.exposure_on_axis > 0:
             return np.zeros(self.exposure.shape)
         return self.livetime * self.exposure / self.exposure_on_axis
-
-
-def image_units(for_integral_flux):
-    """Units of the images and maps that have one, by kind, as FITS text."""
-    flux = "cm-2 s-1" if for_integral_flux else "cm-2 s-1 TeV-1"
-    return {
-        "exposure": exposure_unit(for_integral_flux),
-        "livetime": "s",
-        **dict.fromkeys(FLUXES, flux),
-    }
 
 
 def run_images(

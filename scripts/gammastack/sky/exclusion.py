@@ -86,6 +86,14 @@ def with_file(item, path):
     return {**item, "catalog": path} if isinstance(item, dict) else path
 
 
+def without_folders(exclusions):
+    """The exclusions with the names of their files: folders would make equal masks differ."""
+    return [
+        with_file(item, Path(file_of(item)).name) if file_of(item) else item
+        for item in exclusions
+    ]
+
+
 def read_catalog(path, radius=None):
     """Circles around the sources of a catalogue.
 

@@ -6,6 +6,7 @@ at poles and at the wrap of a longitude.
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from astropy.coordinates import CartesianRepresentation, SkyCoord
@@ -14,9 +15,30 @@ from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 
 from gammastack.errors import InputError
 
+WCS_KEYS = ("CTYPE", "CRVAL", "CDELT", "CRPIX")
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
+
+
+class Radius(NamedTuple):
+    """Radius of a correlation disk, in pixels or as an angle in deg; the other one is None."""
+
+    pixels: float | None
+    angle: float | None
+
+    @property
+    def label(self):
+        """Return the radius as text."""
+        if self.angle is None:
+            return f"{self.pixels:g} pix"
+        return f"{self.angle:g} deg"
+
+    def on(self, geometry):
+        """Return it in pixels along x and y of an image."""
+        if self.angle is None:
+            return self.pixels, self.pixels
+        return geometry.in_pixels(self.angle)
 
 
 def unit_vectors(lon, lat):
@@ -236,10 +258,6 @@ class ImageGeometry:
             is_same = not np.isfinite(on_sky) or abs(on_sky / scale - 1) < 1e-4
             yield scale if is_same else on_sky
 
-    def pixels(self, pixels, angle):
-        """Pixels along x and y of a size in pixels, or else (None) of an angle in deg."""
-        return (pixels, pixels) if angle is None else self.in_pixels(angle)
-
     def _vectors(self, x, y):
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
@@ -310,6 +328,34 @@ class ImageGeometry:
         wcs.wcs.crpix = wcs.wcs.crpix - [columns.start, rows.start]
         wcs.wcs.set()
         return type(self)(wcs, (rows.stop - rows.start, columns.stop - columns.start))
+
+    def cutout_of(self, header):
+        """Return the cutout of this image that a FITS header describes.
+
+        Raises
+        ------
+        InputError
+            If it is not on this pixel grid.
+        """
+        ours = self.wcs.wcs
+        theirs = [[header[f"{key}{axis}"] for axis in (1, 2)] for key in WCS_KEYS]
+        (*ctype,), crval, cdelt, crpix = theirs
+        x0, y0 = np.rint(ours.crpix - crpix).astype(int)
+        nx, ny = (header.get(f"NAXIS{axis}", 0) for axis in (1, 2))
+        same = (
+            ctype == list(ours.ctype)
+            and np.allclose(crval, ours.crval, rtol=0, atol=1e-9)
+            and np.allclose(cdelt, ours.cdelt, rtol=1e-9)
+            and np.allclose(crpix + np.array([x0, y0]), ours.crpix, rtol=0, atol=1e-6)
+        )
+        if (
+            not same
+            or min(x0, y0) < 0
+            or x0 + nx > self.shape[1]
+            or y0 + ny > self.shape[0]
+        ):
+            raise InputError("an image is not on the pixel grid of the field")
+        return self._box(slice(y0, y0 + ny), slice(x0, x0 + nx))
 
     def around(self, cutouts):
         """Smallest cutout that holds others; an empty one without any."""

@@ -3,9 +3,12 @@
 Apart from `gammastack.sky.exclusion`, which the configuration needs: importing scipy is slow.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.ndimage import binary_propagation
 
+from gammastack.errors import InputError
 from gammastack.sky.kernels import correlate, disk_kernel
 
 
@@ -35,3 +38,48 @@ def add_sources(mask, significance, threshold, threshold_low, margin):
     )
     around = correlate(source.astype(float), disk_kernel(margin)) > 0.5
     return mask & ~around
+
+
+class Search(NamedTuple):
+    """Result of a search for sources: the mask, the number of rounds, and whether it ended."""
+
+    mask: np.ndarray
+    n_rounds: int
+    converged: bool
+
+
+def search_sources(mask, significance, search):
+    """Exclude what is significant, until nothing changes.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx)
+        True = use.
+    significance : callable
+        Returns the significance maps, in all bands, with a mask.
+    search : dict
+        Largest number of ``rounds``, and the other arguments of `add_sources`.
+
+    Returns
+    -------
+    Search
+
+    Raises
+    ------
+    InputError
+        If the whole image is excluded.
+    """
+    search = dict(search)
+    rounds, n_rounds, changed = search.pop("rounds"), 0, True
+    while changed and n_rounds < rounds:
+        longer = mask
+        for image in significance(mask):
+            longer = add_sources(longer, image, **search)
+        if not longer.any():
+            raise InputError(
+                "exclusion_mask: the search for sources excludes the whole image; raise"
+                " its threshold and threshold_low, or lower its margin"
+            )
+        changed = bool((longer != mask).any())
+        mask, n_rounds = longer, n_rounds + 1
+    return Search(mask, n_rounds, not changed)

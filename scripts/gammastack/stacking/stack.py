@@ -11,7 +11,6 @@ from gammastack.stacking.norm import (
     BkgNorm,
     fit_bkg_gradient,
     fit_bkg_norm,
-    norm_pulls,
 )
 from gammastack.stacking.ring import RingBackground
 
@@ -287,27 +286,3 @@ def final_images(sums):
         where=sums["model"] > 0,
     )
     return images
-
-
-def bkg_norm_table(runs):
-    """Norms of the used runs, and which of them are far from the others.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Of the records of `stack_runs`; a column ZENITH is taken along.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With `gammastack.stacking.norm.norm_pulls` of each run.
-    """
-    columns = [
-        *("OBS_ID", "bkg_scale", "bkg_scale_err", "n_counts", "n_bkg", "livetime"),
-        *(name for name in runs if name == "ZENITH" or name.startswith("bkg_grad")),
-    ]
-    table = runs.loc[runs["status"] == "used", columns].reset_index(drop=True)
-    pull, outlier = norm_pulls(
-        table["bkg_scale"].to_numpy(), table["bkg_scale_err"].to_numpy()
-    )
-    return table.assign(pull=pull, outlier=outlier)

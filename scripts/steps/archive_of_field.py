@@ -30,17 +30,16 @@ from gammastack.provenance.records import (
 from gammastack.version import __version__
 
 
-def run(inputs, outputs, params, origin):
+def run(inputs, outputs, origin, *, project, config):
     field = Path(outputs["archive"]).parent
     products = [Path(path).relative_to(field) for path in inputs["products"]]
     activities, systems = _records(field, products)
     _require_as_made(field, products, activities)
     obs_ids = pd.read_csv(field / "runs.csv")["OBS_ID"].tolist()
-    config, files = pinned_config(params["config"], field.name, obs_ids)
+    config, files = pinned_config(config, field.name, obs_ids)
     files |= {f"{PRODUCTS}/{path}": field / path for path in products}
     files |= {
-        f"{CODE}/{Path(path).relative_to(params['project'])}": path
-        for path in inputs["code"]
+        f"{CODE}/{Path(path).relative_to(project)}": path for path in inputs["code"]
     }
     files |= {f"{TERMS}/{Path(path).name}": path for path in inputs["terms"]}
     files |= {f"{FOLDER}/{name}": field / FOLDER / name for name in systems}
@@ -96,9 +95,8 @@ def _yaml(config):
 
 
 def _facts(products):
-    header = fits.getheader(
-        next(one for one in products if one.endswith("counts.fits"))
-    )
+    counts = (path for path in products if Path(path).name == "counts.fits")
+    header = fits.getheader(next(counts))
     keys = {"n_runs": "N_OBS", "start": "DATE-OBS", "stop": "DATE-END"}
     return {name: header[key] for name, key in keys.items()}
 

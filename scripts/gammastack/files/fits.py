@@ -1,0 +1,334 @@
+"""FITS files of images and tables, written and read in one pass.
+
+All products are written here. astropy formats and parses the cards of the headers, but
+only once for all images that share them: a job writes up to twenty small images with nearly
+the same header, and building each of these card by card took more time than the science.
+
+Format: FITS standard 4.0, https://fits.gsfc.nasa.gov/standard40/fits_standard40aa-le.pdf
+"""
+
+import gzip
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from gammastack.errors import InputError
+
+BLOCK = 2880
+CARD = 80
+END = b"END".ljust(CARD)
+BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
+# Code of a column by the kind of its numpy type
+COLUMN_CODES = {"b": "L", "i": "K", "f": "D"}
+TYPES = {"L": "S1", "J": ">i4", "K": ">i8", "D": ">f8"}
+# ASCII punctuation, which a checksum must not have
+PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
+
+
+def card_text(cards):
+    """Text of header cards.
+
+    Parameters
+    ----------
+    cards : iterable of (key, value) or (key, value, comment)
+
+    Returns
+    -------
+    bytes
+        Of whole cards; values that are too long are continued.
+    """
+    return "".join(fits.Card(*card).image for card in cards).encode("ascii")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image HDU to be written.
+
+    Attributes
+    ----------
+    data : ndarray, shape (ny, nx)
+        One without pixels, which FITS gives no type, is left out.
+    text : bytes
+        Cards of the header, see `card_text`.
+    name : str, optional
+        EXTNAME.
+    """
+
+    data: np.ndarray
+    text: bytes = b""
+    name: str | None = None
+
+    def encoded(self, primary):
+        """The HDU as bytes-like parts: header and data."""
+        data = np.asarray(self.data)
+        bitpix = BITPIX[data.dtype.str[1:]] if data.size else 8
+        shape = data.shape[::-1] if data.size else ()
+        size = [(f"NAXIS{number}", n) for number, n in enumerate(shape, 1)]
+        kind = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
+        extend = [("EXTEND", True)] if primary else [("PCOUNT", 0), ("GCOUNT", 1)]
+        cards = [kind, ("BITPIX", bitpix), ("NAXIS", len(shape)), *size, *extend]
+        dtype = data.dtype.newbyteorder(">")
+        return _encoded(cards, self.name, self.text, data, dtype)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A binary table HDU to be written.
+
+    Attributes
+    ----------
+    columns : dict of str to array_like, shape (n,)
+        Of whole numbers, floats, truth values, or text.
+    text : bytes
+        Cards of the header, see `card_text`.
+    name : str
+        EXTNAME.
+    units : dict of str to str, optional
+        By column.
+    """
+
+    columns: dict
+    text: bytes
+    name: str
+    units: dict | None = None
+
+    def encoded(self, primary):
+        """The HDU as bytes-like parts: header and data."""
+        return self._parts
+
+    @cached_property
+    def _parts(self):
+        # Kept, since a job writes the same table into many files
+        arrays = {name: _column(values) for name, values in self.columns.items()}
+        n_rows = len(next(iter(arrays.values())))
+        rows = np.empty(n_rows, [(name, one.dtype) for name, one in arrays.items()])
+        cards = []
+        for number, (name, array) in enumerate(arrays.items(), 1):
+            rows[name] = array
+            cards += [(f"TTYPE{number}", name), (f"TFORM{number}", _form(array))]
+            if unit := (self.units or {}).get(name):
+                cards.append((f"TUNIT{number}", unit))
+        size = [("NAXIS1", rows.dtype.itemsize), ("NAXIS2", n_rows)]
+        kind = [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), *size]
+        counts = [("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", len(arrays))]
+        cards = [*kind, *counts, *cards]
+        return _encoded(cards, self.name, self.text, rows, rows.dtype)
+
+
+def _column(values):
+    array = np.asarray(values)
+    if array.dtype.kind == "b":
+        return np.where(array, b"T", b"F")
+    if array.dtype.kind in "iuf":
+        return array.astype(">f8" if array.dtype.kind == "f" else ">i8")
+    # FITS knows nothing but ASCII
+    texts = [str(one).encode("ascii", "backslashreplace") for one in array.tolist()]
+    return np.array(texts, f"S{max(map(len, texts), default=1) or 1}")
+
+
+def _form(array):
+    if array.dtype == "S1" and set(array.tolist()) <= {b"T", b"F"} and len(array):
+        return "L"
+    kind = array.dtype.kind
+    return f"{array.dtype.itemsize}A" if kind == "S" else COLUMN_CODES[kind]
+
+
+def _encoded(cards, name, text, data, dtype):
+    named = [] if name is None else [("EXTNAME", name)]
+    head = b"".join(_card(*card) for card in [*cards, *named]) + text
+    size = data.size * dtype.itemsize
+    content = np.zeros(size + -size % BLOCK, np.uint8)
+    content[:size].view(dtype).reshape(data.shape)[...] = data
+    datasum = _sum(content)
+    # First with zeros for the CHECKSUM, by the standard: then the sum of the HDU is known
+    sums = _card("CHECKSUM", "0" * 16) + _card("DATASUM", str(datasum))
+    header = head + sums + END
+    header += b" " * (-len(header) % BLOCK)
+    place = len(head) + len("CHECKSUM= '")
+    checksum = _encode(_fold(_sum(header) + datasum))
+    return header[:place] + checksum + header[place + 16 :], content.data
+
+
+def _card(key, value):
+    """A card in fixed format, of a short text, a whole number or a truth value."""
+    if isinstance(value, str):
+        text = f"'{value:8}'"
+    else:
+        text = f"{'T' if value is True else value:>20}"
+    return f"{key:8}= {text}".ljust(CARD).encode("ascii")
+
+
+def _fold(total):
+    """A sum in ones' complement arithmetic of 32 bits."""
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _sum(content):
+    words = np.frombuffer(content, ">u4")
+    return _fold(int(words.sum(dtype=np.uint64)))
+
+
+def _encode(total):
+    """The complement of a sum as text, FITS standard 4.0, appendix J."""
+    encoded = bytearray(16)
+    for number, byte in enumerate((~total & 0xFFFFFFFF).to_bytes(4, "big")):
+        quarter, rest = divmod(byte, 4)
+        four = [0x30 + quarter + rest, *[0x30 + quarter] * 3]
+        while PUNCTUATION.intersection(four):
+            for pair in (0, 2):
+                if PUNCTUATION.intersection(four[pair : pair + 2]):
+                    four[pair] += 1
+                    four[pair + 1] -= 1
+        encoded[number::4] = four
+    return bytes(encoded[-1:] + encoded[:-1])
+
+
+def write(path, hdus):
+    """Write HDUs with checksums; a table in the first place gets an empty primary HDU.
+
+    Parameters
+    ----------
+    path : path
+        One that ends with ``.gz`` is compressed, without the time of writing.
+    hdus : iterable of Image or Table
+    """
+    hdus = list(hdus)
+    if isinstance(hdus[0], Table):
+        hdus.insert(0, Image(np.zeros((0, 0))))
+    parts = [
+        part
+        for number, hdu in enumerate(hdus)
+        for part in hdu.encoded(primary=number == 0)
+    ]
+    if str(path).endswith(".gz"):
+        parts = [gzip.compress(b"".join(parts), mtime=0)]
+    with open(path, "wb") as file:
+        file.writelines(parts)
+
+
+@dataclass(frozen=True)
+class HDU:
+    """An HDU that was read.
+
+    Attributes
+    ----------
+    header : astropy.io.fits.Header
+    content : memoryview
+        Header and data as they are in the file.
+    start : int
+        Where the data begin.
+    """
+
+    header: fits.Header
+    content: memoryview
+    start: int
+
+    def encoded(self, primary):
+        """The HDU as bytes-like parts, to be written again as it is."""
+        return (self.content,)
+
+    @property
+    def shape(self):
+        """Numbers of pixels, or of rows and of bytes per row."""
+        return tuple(
+            self.header[f"NAXIS{n}"] for n in range(self.header["NAXIS"], 0, -1)
+        )
+
+    @property
+    def image(self):
+        """Pixels in the byte order of the machine; one without pixels has the shape (0, 0)."""
+        shape = self.shape
+        if not shape:
+            return np.zeros((0, 0), np.int32)
+        code = next(key for key, n in BITPIX.items() if n == self.header["BITPIX"])
+        data = np.frombuffer(self.content, f">{code}", prod(shape), self.start)
+        return data.reshape(shape).astype(data.dtype.newbyteorder("="))
+
+    @property
+    def table(self):
+        """Columns by name as arrays in the byte order of the machine."""
+        header = self.header
+        numbers = range(1, header["TFIELDS"] + 1)
+        names = [header[f"TTYPE{number}"] for number in numbers]
+        forms = [header[f"TFORM{number}"] for number in numbers]
+        types = [TYPES.get(form, f"S{form[:-1]}") for form in forms]
+        dtype = np.dtype(list(zip(names, types, strict=True)))
+        rows = np.frombuffer(self.content, dtype, header["NAXIS2"], self.start)
+        return {
+            name: _decoded(rows[name], form)
+            for name, form in zip(names, forms, strict=True)
+        }
+
+
+def _decoded(column, form):
+    if form == "L":
+        return column == b"T"
+    if column.dtype.kind == "S":
+        return np.char.decode(column, "ascii")
+    return column.astype(column.dtype.newbyteorder("="))
+
+
+@contextmanager
+def named_in_errors(path):
+    """Let any error in the content of a result end in an `InputError` that names it."""
+    try:
+        yield
+    # What a damaged file leads to is not foreseeable
+    except Exception as error:
+        raise InputError(
+            f"{path}: damaged result ({error}); delete it and start again"
+        ) from error
+
+
+def read(path):
+    """Read a file that `write` has written.
+
+    Returns
+    -------
+    dict of str to HDU
+        By EXTNAME; the primary HDU is named PRIMARY if it has none.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    with named_in_errors(path):
+        return parse(Path(path).read_bytes())
+
+
+def parse(content):
+    """Return the HDUs in the content of a file, as `read` does."""
+    content = memoryview(content)
+    hdus, start = {}, 0
+    while start < len(content):
+        header, data = _read_header(content, start)
+        hdu = HDU(header, content[start:], data - start)
+        size = prod(hdu.shape) * abs(header["BITPIX"]) // 8 if hdu.shape else 0
+        stop = data + size + -size % BLOCK
+        if stop > len(content):
+            raise ValueError("truncated")
+        name = header.get("EXTNAME", "PRIMARY")
+        hdus[name] = HDU(header, content[start:stop], data - start)
+        start = stop
+    return hdus
+
+
+def _read_header(content, start):
+    stop = start
+    while True:
+        block = bytes(content[stop : stop + BLOCK])
+        if len(block) < BLOCK:
+            raise ValueError("truncated")
+        stop += BLOCK
+        # The last card but for blanks
+        if block.rstrip()[-3:] == b"END" and len(block.rstrip()) % CARD == 3:
+            break
+    return fits.Header.fromstring(bytes(content[start:stop])), stop

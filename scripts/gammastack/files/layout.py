@@ -1,0 +1,176 @@
+"""Where products are, which ones a field has, and what is known of a file by its path."""
+
+import re
+from functools import cache
+from itertools import product as combinations
+
+from gammastack.errors import InputError
+from gammastack.products import FINAL, STEPS, TABLE
+
+SIMULATED_STORE = "simulated-dl3"
+# What stands for the wildcards in paths; the suffix of a radius is empty for the first one
+PATTERNS = {
+    "store": re.escape(SIMULATED_STORE),
+    "field": r"[^/]+",
+    "band": r"[\d.e+-]+[A-Za-z]+-[\d.e+-]+[A-Za-z]+",
+    "obs_id": r"\d+",
+    "group": r"all|[0-3]+",
+    "zenith": r"[\d.e]+-[\d.e]+",
+    "radius": r"(?:_[\d.e+-]+[A-Za-z]+)?",
+}
+# What counted pixels are, which FITS has no unit for
+NO_UNITS = ("counts", "runs", "sigma")
+IMAGES = {one.name: one for one in TABLE if one.dtype}
+
+
+def wildcards(file):
+    """Names of the wildcards in a path."""
+    return re.findall(r"\{(\w+)\}", file)
+
+
+def check_steps(steps):
+    """Raise `InputError` unless table of products, `STEPS` and code name the same steps.
+
+    Parameters
+    ----------
+    steps : iterable of str
+        Those for which there is code.
+    """
+    coded, made = set(steps), {one.step for one in TABLE}
+    for one in TABLE:
+        if one.step not in coded or one.step not in STEPS:
+            raise InputError(
+                f"gammastack/products.py: the step {one.step} that makes {one.file} is not"
+                f" in STEPS, or there is no scripts/steps/{one.step}.py"
+            )
+    for step in sorted(coded | STEPS.keys()):
+        if step not in made:
+            raise InputError(
+                f"scripts/steps/{step}.py: no line of TABLE in gammastack/products.py says"
+                " what this step makes"
+            )
+
+
+def products_of(field):
+    """Products of a field, a `gammastack.config.fields.Field`, whatever their role."""
+    return [
+        one
+        for one in TABLE
+        if "{field}" in one.file
+        and (not one.condition or getattr(field, one.condition))
+    ]
+
+
+def outputs_of(step, field=None):
+    """Paths of what a step makes, by name, with the wildcards of the step left in them.
+
+    Parameters
+    ----------
+    step : str
+    field : gammastack.config.fields.Field, optional
+        Not needed for what belongs to no field.
+
+    Returns
+    -------
+    dict of str to str
+        A name is that of the product, with its band or radius if the step makes several.
+    """
+    outputs = {}
+    for one in TABLE if field is None else products_of(field):
+        if one.step == step:
+            outputs |= _expanded(one, field, STEPS[step])
+    return outputs
+
+
+def _expanded(product, field, keep):
+    """The product for all bands and radii of the field, but for the wildcards to keep."""
+    filled = [one for one in ("band", "radius") if one in wildcards(product.file)]
+    filled = [one for one in filled if one not in keep]
+    values = {"band": _bands(field), "radius": _radii(field)}
+    outputs = {}
+    for chosen in combinations(*(values[one] for one in filled)):
+        name, file = product.name, product.file
+        for wildcard, value in zip(filled, chosen, strict=True):
+            name += value if wildcard == "radius" else f"_{value}"
+            file = file.replace(f"{{{wildcard}}}", value)
+        outputs[name] = file.replace("{store}", SIMULATED_STORE)
+    return outputs
+
+
+def _bands(field):
+    return () if field is None else field.energy_bands
+
+
+def _radii(field):
+    return () if field is None else field.radii
+
+
+def of_band(outputs, band):
+    """Those of some outputs of a field that belong to a band, by the name of the product."""
+    suffix = f"_{band}"
+    return {
+        name.removesuffix(suffix): path
+        for name, path in outputs.items()
+        if name.endswith(suffix)
+    }
+
+
+def of_radius(outputs, radius):
+    """Those of some outputs of a band that belong to a radius, by the name of the product."""
+    names = [one.name for one in TABLE if "{radius}" in one.file]
+    return {name: outputs[name + radius] for name in names if name + radius in outputs}
+
+
+def final_products(field, zeniths=()):
+    """Paths of what is made of a field by default.
+
+    Parameters
+    ----------
+    field : gammastack.config.fields.Field
+    zeniths : iterable of str
+        Bins of zenith angle that have an acceptance.
+    """
+    for one in products_of(field):
+        if one.role != FINAL:
+            continue
+        for file in _expanded(one, field, ("field", "zenith")).values():
+            file = file.replace("{field}", field.name)
+            if "{zenith}" in file:
+                yield from (file.replace("{zenith}", one) for one in zeniths)
+            else:
+                yield file
+
+
+@cache
+def _pattern(file):
+    parts = re.split(r"\{(\w+)\}", file.removeprefix("{field}/"))
+    texts = (
+        f"(?:{PATTERNS[part]})" if number % 2 else re.escape(part)
+        for number, part in enumerate(parts)
+    )
+    return re.compile("".join(texts))
+
+
+def product_at(name):
+    """The product at a path that is given from the folder of its field; None if it is none."""
+    found = (one for one in TABLE if _pattern(one.file).fullmatch(name))
+    return next((one for one in found if "{field}" in one.file), None)
+
+
+def unit_of(product, for_integral_flux):
+    """Unit of the pixels of a product, or what is counted."""
+    unit = product.unit
+    return unit if isinstance(unit, str) else unit[bool(for_integral_flux)]
+
+
+def bunit(name, for_integral_flux):
+    """Unit of an image as FITS text: what is counted has none, nor what is no product."""
+    unit = unit_of(IMAGES[name], for_integral_flux) if name in IMAGES else ""
+    return "" if unit in NO_UNITS else unit
+
+
+def lines_of(step):
+    """What the table of products says of a step: its own products and those that they hold."""
+    own = [one for one in TABLE if one.step == step]
+    held = {name for one in own for name in one.holds}
+    return [*own, *(one for one in TABLE if one.name in held)]

@@ -1,0 +1,95 @@
+"""The file of a run: its images in all energy bands, as cutouts of the image of the field."""
+
+from gammastack.files.fits import read, write
+from gammastack.files.header import times_of
+from gammastack.files.layout import bunit
+from gammastack.provenance.origin import Origin
+from gammastack.runs.images import RunImages
+
+KINDS = ("counts", "bkg", "exposure")
+# Attribute of `RunImages`, key and comment of the cards from which a run is known again
+CARDS = (
+    ("obs_id", "OBS_ID", "observation"),
+    ("n_events", "N_EVENTS", "selected, in the whole field of view"),
+    ("n_pixels", "N_PIXELS", "pixels of the image in the offset band"),
+    ("ra", "RA_PNT", "[deg] ICRS"),
+    ("dec", "DEC_PNT", "[deg] ICRS"),
+    ("exposure_on_axis", "EXPAXIS", "exposure at the pointing"),
+)
+
+
+def hdu_name(kind, band):
+    """Return the name of the HDU of an image in a file with several bands."""
+    return f"{kind}_{band}"
+
+
+def run_cards(run):
+    """Return the header cards of a run, a `gammastack.runs.images.RunImages`."""
+    return tuple((key, getattr(run, name), text) for name, key, text in CARDS)
+
+
+def write_run(path, images, provenances, for_integral_flux):
+    """Write the images of a run in several energy bands.
+
+    Parameters
+    ----------
+    path : path
+    images : dict of str to gammastack.runs.images.RunImages
+        By the name of the band.
+    provenances : dict of str to gammastack.files.header.Provenance
+        By the name of the band.
+    for_integral_flux : bool
+        Which unit the exposure has.
+    """
+    hdus = [
+        provenances[band].image(
+            getattr(run, kind),
+            run.geometry,
+            bunit(kind, for_integral_flux),
+            hdu_name(kind, band),
+        )
+        for band, run in images.items()
+        for kind in KINDS
+        if getattr(run, kind) is not None
+    ]
+    write(path, [*hdus, *next(iter(provenances.values())).tables()])
+
+
+class RunFile:
+    """The file of a run, read.
+
+    Parameters
+    ----------
+    path : path
+    field : gammastack.sky.geometry.ImageGeometry
+        The whole image of the field.
+
+    Attributes
+    ----------
+    origin : gammastack.provenance.origin.Origin
+    """
+
+    def __init__(self, path, field):
+        self._hdus, self._field = read(path), field
+        self.origin = Origin.from_hdu(self._hdus["INPUTS"])
+
+    def header(self, band):
+        """Return the header of the counts in a band."""
+        return self._hdus[hdu_name("counts", band)].header
+
+    def images(self, band):
+        """Return the `gammastack.runs.images.RunImages` in a band."""
+        header = self.header(band)
+        names = {kind: hdu_name(kind, band) for kind in KINDS}
+        times = times_of(header)
+        del times["n_obs"]
+        return RunImages(
+            geometry=self._field.cutout_of(header),
+            **{name: header[key] for name, key, _ in CARDS},
+            **times,
+            **{
+                kind: self._hdus[name].image
+                for kind, name in names.items()
+                if name in self._hdus
+            },
+        )

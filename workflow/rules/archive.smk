@@ -1,0 +1,132 @@
+# Who made what from what: an export of the records of a field, and its archive.
+
+# What an archive has of the project, to make its results again
+PROJECT = [
+    "Snakefile",
+    "workflow",
+    "scripts",
+    "profiles",
+    "config/README.md",
+    "Makefile",
+    "requirements.txt",
+    "environment.yml",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CITATION.cff",
+]
+PROJECT_SUFFIXES = (".py", ".smk", ".yaml")
+
+
+def project_files(wildcards):
+    """The program, and what is needed to install it."""
+    for name in PROJECT:
+        path = Path(os.path.relpath(workflow.basedir)) / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.suffix in PROJECT_SUFFIXES or file == path:
+                yield str(file)
+
+
+def terms_of_use(wildcards):
+    """What the store says of its use."""
+    folder = Path(field_of(wildcards).datastore)
+    names = ("README*", "LICENSE*", "LICENCE*", "TERMS*")
+    return sorted(str(path) for name in names for path in folder.glob(name))
+
+
+def archived_files(wildcards):
+    """What an archive has beside the results."""
+    for files in (project_files, exclusion_files, terms_of_use):
+        yield from files(wildcards)
+
+
+def config_as_given(wildcards):
+    """What the user wrote, for this field."""
+    return {**config, "fields": {wildcards.field: config["fields"][wildcards.field]}}
+
+
+def products_of_field(wildcards):
+    return field_products(wildcards.field)
+
+
+def records_of_field(wildcards):
+    """The records of all jobs that led to the products of a field."""
+    field = field_of(wildcards)
+    runs, zenith = selected_runs(field.name), zeniths(field)
+    values = {"obs_id": runs, "group": groups(field.name), "zenith": zenith}
+    values["band"] = field.energy_bands if field.has_background else []
+    steps = ["stack_group", "stack"]
+    if field.has_background:
+        steps += ["exclusion_mask", "maps"]
+    if field.has_acceptance:
+        steps += ["run_histogram", "acceptance"]
+    for name in steps:
+        path = record_of(name).replace("{field}", field.name)
+        *_, wildcard = STEPS[name]
+        if wildcard == "field":
+            yield path
+        else:
+            yield from (
+                path.replace(f"{{{wildcard}}}", str(value))
+                for value in values[wildcard]
+            )
+    yield from (f"{RESULTS}/{field.name}/runs/{obs_id}.json" for obs_id in runs)
+
+
+for variant in variants("provenance"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            products=products_of_field,
+            records=records_of_field,
+        output:
+            **variant.outputs,
+        log:
+            record_of("provenance"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of("provenance", upstream=[recipes_of_stack, recipes_of_maps]),
+        run:
+            perform(input, output, params, log)
+
+
+def recipes_of_provenance(wildcards):
+    yield recipe("provenance", field=wildcards.field)
+
+
+for variant in variants("archive_of_field"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            products=products_of_field,
+            records=records_of_field,
+            prov=f"{RESULTS}/{{field}}/provenance/prov.json",
+            code=by_content(project_files),
+            exclusion=by_content(exclusion_files),
+            terms=by_content(terms_of_use),
+        output:
+            **variant.outputs,
+        log:
+            record_of("archive_of_field"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of(
+                "archive_of_field",
+                upstream=[recipes_of_provenance],
+                contents=names_and_contents(archived_files),
+                project=os.path.relpath(workflow.basedir),
+                config=config_as_given,
+            ),
+        run:
+            perform(input, output, params, log)
+
+
+rule archive:
+    input:
+        [f"{RESULTS}/{name}/archive.zip" for name in settings.fields],

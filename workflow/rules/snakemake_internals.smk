@@ -1,0 +1,61 @@
+# All that is used of Snakemake beyond its documentation. Tried with the versions 9.17.0 and
+# 9.27.1; `tests/test_versions.py` names the lowest one, and CONTRIBUTING.md how to try it.
+
+import threading
+from types import SimpleNamespace
+
+from snakemake.io import IOFile
+from snakemake.settings.types import ExecMode
+
+# Which process this is: the main one, which plans; one that Snakemake starts for a single
+# job, without the profile; or one on another machine. Scripts cannot ask for it otherwise.
+is_main_process = workflow.exec_mode == ExecMode.DEFAULT
+is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
+# A dry run needs no processes to be started beforehand
+is_dry_run = workflow.dryrun
+
+
+def is_planning():
+    """Whether Snakemake decides on the jobs: before it has a scheduler, in the main process."""
+    return (
+        is_main_process
+        and workflow.scheduler is None
+        and not workflow.dag_settings.forceall
+    )
+
+
+def has_unknown_maker(path):
+    """Whether Snakemake has no record of an existing file; it would take it for up to date.
+
+    What an interrupted or failed job has left is remade by Snakemake itself. There is a
+    command that lists such files (--list-untracked), but not for use in a workflow.
+    """
+    known, file = workflow.persistence, IOFile(path)
+    return (
+        Path(path).exists()
+        and not known.metadata(file)
+        and not known._filter_incomplete_keys([known._get_key(file)])
+    )
+
+
+def parameters_of_job(rule_name, wildcards):
+    """Parameters of a job, but for the one that looks at its outputs.
+
+    `rules.<name>.params` is as it was given to the rule: values, and functions of wildcards.
+    """
+    job = SimpleNamespace(**wildcards)
+    return {
+        key: value(job) if callable(value) else value
+        for key, value in getattr(rules, rule_name).params.items()
+        if key != "known"
+    }
+
+
+def leave_at_once():
+    """Cancel the timers of the rate limit (--max-jobs-per-timespan).
+
+    Snakemake leaves them behind, and Python would wait for them at the end: for up to 1 s.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
