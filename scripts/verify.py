@@ -45,7 +45,7 @@ def main():
 
 def results_in(path):
     """The path, or the results of all fields in it."""
-    fields = sorted(path.glob("*/provenance/run_table.json"))
+    fields = sorted(path.glob("*/provenance/stack.json"))
     return [one.parents[1] for one in fields] or [path]
 
 

@@ -15,7 +15,7 @@ from gammastack.dl3.simulate import (
     observation_hdus,
     simulated_runs,
 )
-from gammastack.files.header import write_hdus
+from gammastack.files.gadf import write_hdus
 from project import SETTINGS, Project
 
 CENTER = 83.63, 22.01

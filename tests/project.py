@@ -109,6 +109,18 @@ class Project:
         jobs = sorted(job for log in logs for job in executed_jobs(log))
         return Invocation(done.returncode, done.stdout + done.stderr, jobs)
 
+    def plan(self, **environment):
+        """Jobs that an invocation would execute, by a dry run, which prints them all."""
+        profile = self.folder / "profiles" / "plain"
+        profile.mkdir(exist_ok=True)
+        text = (self.folder / "profiles" / "default" / "config.yaml").read_text()
+        text = text.replace("logger: rich\n", "")
+        (profile / "config.yaml").write_text(text)
+        options = "--dry-run", "--workflow-profile", "profiles/plain"
+        done = self.snakemake(*options, **environment)
+        assert done.code == 0, done.text
+        return sorted(executed_jobs(done.text))
+
     def _logs(self):
         return sorted((self.folder / ".snakemake" / "log").glob("*.log"))
 
@@ -118,9 +130,7 @@ class Project:
         files = (
             path
             for path in results.rglob("*")
-            if path.is_file()
-            and path.parent.name != "provenance"
-            and path.name != "record.json"
+            if path.is_file() and path.suffix != ".json"
         )
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
@@ -135,7 +145,7 @@ def shell_environment():
 
 def executed_jobs(log):
     """Rule and wildcards of the jobs in the text of a Snakemake log, but for rule all."""
-    pattern = r"^(?:local)?(?:rule|checkpoint) (\w+):$(.*?)(?=^\[|^\S|\Z)"
+    pattern = r"^(?:local)?rule (\w+):$(.*?)(?=^\[|^\S|\Z)"
     for rule, body in re.findall(pattern, log, re.MULTILINE | re.DOTALL):
         wildcards = re.search(r"wildcards: (.*)", body)
         values = re.findall(r"=([^,\n]*)", wildcards[1]) if wildcards else []

@@ -39,7 +39,7 @@ from gammastack.dl3.simulate import (
 )
 from gammastack.dl3.spectrum import power_law_integral
 from gammastack.errors import InputError
-from gammastack.files.header import write_hdus
+from gammastack.files.gadf import write_hdus
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import select_events
 from gammastack.sky.exclusion import exclusion_mask

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from gammastack.files.cutouts import read_run_images
 from numpy.testing import assert_allclose
 
 from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, HDULocation
@@ -20,7 +21,6 @@ from gammastack.dl3.simulate import (
     observation_hdus,
     simulated_runs,
 )
-from gammastack.files.cutouts import read_run_images
 from gammastack.files.header import read_image, write_hdus
 from gammastack.sky.geometry import separation, unit_vectors
 from gammastack.stacking.stack import final_images, stack_runs

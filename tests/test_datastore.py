@@ -19,7 +19,7 @@ from dl3_files import (
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.simulate import index_hdus, simulated_runs
-from gammastack.files.header import write_hdus
+from gammastack.files.gadf import write_hdus
 
 OBSERVATIONS = [(OBS_ID, "Crab", 83.0, 22.0, 45.0), (7, "Vela", 128.0, -45.0, 30.0)]
 

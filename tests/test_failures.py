@@ -9,7 +9,7 @@ from astropy.io import fits
 from project import BAND, ROOT
 
 MAP = f"results/sky/{BAND}/significance.fits"
-STEPS = ["run_images", "stack_group", "stack", "significance"]
+STEPS = ["run_images", "stack_group", "stack", "maps"]
 SAID = {"killed": "a worker process was killed", "full": "OSError", "terminated": ""}
 
 

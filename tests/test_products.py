@@ -5,11 +5,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
+from gammastack.files.cutouts import read_run_images, run_cards, write_run_images
 from numpy.testing import assert_allclose
 
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
-from gammastack.files.cutouts import read_run_images, run_cards, write_run_images
 from gammastack.files.header import (
     Provenance,
     image_hdu,

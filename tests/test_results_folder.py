@@ -3,7 +3,6 @@
 import ctypes
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -57,14 +56,14 @@ def test_unlocked_as_the_readme_says(project):
 
 def test_damaged_images_of_a_run_are_refused(project, built):
     """As a shared cache may have them: readable, but not what was written."""
-    path = project.folder / "results/sky/runs/1002/bkg.fits"
+    path = project.folder / "results/sky/runs/1002.fits"
     content = bytearray(path.read_bytes())
     content[-4000] ^= 1
     path.write_bytes(content)
     done = project.snakemake()
     assert done.code != 0
-    assert "runs/1002/bkg.fits: damaged result" in done.text
-    shutil.rmtree(path.parent)
+    assert "runs/1002.fits: damaged result" in done.text
+    path.unlink()
     assert project.snakemake("--forceall").code == 0
     assert project.products() == built.products()
 

@@ -145,7 +145,7 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
             made |= store
             run_images = [job for job in done.jobs if job.startswith("run_images")]
             assert run_images == [f"run_images sky {obs_id}" for obs_id in new]
-            assert (f"stack sky {BAND}" in done.jobs) == changed
+            assert ("stack sky" in done.jobs) == changed
         if not store:
             return
         pool.write_store(fresh.folder / "store", store)

@@ -58,6 +58,8 @@ def records_of_field(wildcards):
     steps = ["stack_group", "stack"]
     if field.has_background:
         steps += ["exclusion_mask", "maps"]
+    if field.has_search:
+        steps.append("search_sources")
     if field.has_acceptance:
         steps += ["run_histogram", "acceptance"]
     for name in steps:

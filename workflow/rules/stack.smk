@@ -1,18 +1,21 @@
 # From the images of the runs to those of groups of runs, and of the field.
 
 
-def searched_runs(wildcards):
-    """The runs in which sources to exclude are searched for: all or none."""
-    if field_of(wildcards).has_search:
-        return selected_runs(wildcards.field)
-    return []
+def recipes_of_mask(wildcards):
+    """Of the exclusion mask, if the field has a background."""
+    field = field_of(wildcards)
+    if field.has_background:
+        maker = "search_sources" if field.has_search else "exclusion_mask"
+        yield recipe(maker, field=field.name)
 
 
-def if_searched(key):
-    """A setting of the field, if sources to exclude are searched for."""
-    return lambda wildcards: (
-        getattr(field_of(wildcards), key) if field_of(wildcards).has_search else None
-    )
+def all_runs(wildcards):
+    """The runs of the field, in the order of OBS_ID."""
+    return selected_runs(wildcards.field)
+
+
+def recipes_of_known_sources(wildcards):
+    yield recipe("exclusion_mask", field=wildcards.field)
 
 
 for variant in variants("exclusion_mask"):
@@ -22,7 +25,6 @@ for variant in variants("exclusion_mask"):
             variant.name
         input:
             exclusion=by_content(exclusion_files),
-            runs=run_files(searched_runs),
         output:
             **variant.outputs,
         log:
@@ -32,20 +34,39 @@ for variant in variants("exclusion_mask"):
         params:
             **parameters_of(
                 "exclusion_mask",
-                upstream=[recipes_of_runs(searched_runs)],
                 contents=names_and_contents(exclusion_files),
                 image=of_field("image"),
                 exclusion_mask=of_field("exclusion_mask"),
+            ),
+        run:
+            perform(input, output, params, log)
+
+
+for variant in variants("search_sources"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            runs=run_files(all_runs),
+            known=f"{RESULTS}/{{field}}/known_sources.fits",
+        output:
+            **variant.outputs,
+        log:
+            record_of("search_sources"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of(
+                "search_sources",
+                upstream=[recipes_of_runs(all_runs), recipes_of_known_sources],
+                image=of_field("image"),
                 source_search=of_field("source_search"),
-                energy_bands=if_searched("energy_bands"),
-                ncounts_min=if_searched("ncounts_min"),
-                bkg_norm=if_searched("bkg_norm"),
-                background=if_searched("background"),
-                radius=lambda wildcards: (
-                    field_of(wildcards).radii[""]
-                    if field_of(wildcards).has_search
-                    else None
-                ),
+                radius=lambda wildcards: field_of(wildcards).radii[""],
+                energy_bands=of_field("energy_bands"),
+                ncounts_min=of_field("ncounts_min"),
+                bkg_norm=of_field("bkg_norm"),
+                background=of_field("background"),
             ),
         run:
             perform(input, output, params, log)
@@ -57,11 +78,6 @@ def inputs_of_group(wildcards):
     if field_of(wildcards).has_background:
         inputs["mask"] = f"{RESULTS}/{wildcards.field}/exclusion_mask.fits"
     return inputs
-
-
-def recipes_of_mask(wildcards):
-    if field_of(wildcards).has_background:
-        yield recipe("exclusion_mask", field=wildcards.field)
 
 
 for variant in variants("stack_group"):

@@ -105,6 +105,11 @@ class Field:
         return self.source_search is not None
 
     @property
+    def has_plain_mask(self):
+        """Whether the exclusions are those of the configuration alone."""
+        return self.make_background_image and self.source_search is None
+
+    @property
     def has_norm_table(self):
         """Whether the norms of the runs are written as tables."""
         return self.make_background_image and self.save_bkg_scale
