@@ -30,7 +30,7 @@ from gammastack.products import STEPS
 from gammastack.provenance.activity import write_failure
 from gammastack.provenance.contents import Contents
 from gammastack.provenance.origin import code_hash
-from gammastack.provenance.software import parameters, software
+from gammastack.provenance.software import parameters, recall, remember, software
 from gammastack.sky.exclusion import file_of
 from pool import Pool, WorkerKilled, run_here
 
@@ -50,6 +50,8 @@ except InputError as error:
     raise WorkflowError(f"Configuration: {error}") from None
 
 RESULTS = settings.results
+SOURCES = Path(".snakemake/sources.json")
+recall(SOURCES)
 
 
 def one_of(names):
@@ -119,6 +121,7 @@ else:
 contents = Contents(".snakemake/contents.json")
 if is_main_process:
     atexit.register(contents.save)
+    atexit.register(remember, SOURCES)
 
 # Parameters that decide on reruns, and are not meant for the function of a step
 FOR_RERUNS = ("step", "software", "known", "upstream", "contents")

@@ -2,8 +2,11 @@
 
 import ast
 import io
+import json
+import os
 import sys
 import tokenize
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +23,9 @@ BEFORE_STATEMENT = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None)
 # Since Python 3.12 a formatted string is more than one token
 FSTRING_START = getattr(tokenize, "FSTRING_START", None)
 FSTRING_END = getattr(tokenize, "FSTRING_END", None)
+
+# By the hash of a source: the hash of its tokens, and what it imports
+_known, _recalled = {}, {}
 
 
 @cache
@@ -52,8 +58,9 @@ def software(module, folder):
         for one in {name, parent} - seen - {""}:
             seen.add(one)
             if path := _file(one, folder):
-                modules[path.relative_to(folder).as_posix()] = _digest(path)
-                todo += _imports(path)
+                digest, imports = _analysed(path)
+                modules[path.relative_to(folder).as_posix()] = digest
+                todo += imports
             else:
                 packages.add(one.partition(".")[0])
     modules.pop(NOT_CODE, None)
@@ -66,6 +73,24 @@ def software(module, folder):
         "modules": dict(sorted(modules.items())),
         "packages": dict(sorted((k, v) for k, v in versions.items() if v)),
     }
+
+
+def recall(memory):
+    """Take over what an earlier process found out about the sources, from a JSON file."""
+    # Without a memory, or with a damaged one, all sources are analysed
+    with suppress(OSError, ValueError, TypeError):
+        _known.update(json.loads(memory.read_bytes()))
+    _recalled.update(_known)
+
+
+def remember(memory):
+    """Write down what was found out about the sources, if there is anything new."""
+    if _known.keys() == _recalled.keys():
+        return
+    with suppress(OSError):
+        temporary = memory.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(_known))
+        temporary.replace(memory)
 
 
 @cache
@@ -149,19 +174,23 @@ def _file(module, folder):
 
 
 @cache
-def _digest(path):
-    return _hash("\0".join(tokens(path.read_text(encoding="utf-8"))))
+def _analysed(path):
+    """Hash of the tokens of a module, and the names that it imports."""
+    source = path.read_text(encoding="utf-8")
+    key = _hash(source)
+    if key not in _known:
+        _known[key] = _hash("\0".join(tokens(source))), _imports(source)
+    return _known[key]
 
 
 def _hash(text):
     return sha256(text.encode()).hexdigest()[:16]
 
 
-@cache
-def _imports(path):
+def _imports(source):
     """Names that a module imports; what is imported from a module may be one, too."""
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,0 +1,45 @@
+"""The documentation is in sync with the code."""
+
+import re
+from pathlib import Path
+
+from gammastack.config.fields import schema
+from gammastack.files.layout import SIMULATED_STORE
+from gammastack.products import TABLE
+
+ROOT = Path(__file__).parents[1]
+
+
+def line(product):
+    """The line of a product in docs/results.md."""
+    file = product.file.replace("{field}/", "").replace("{store}", SIMULATED_STORE)
+    file = re.sub(r"\{(\w+)\}", r"<\1>", file).replace("<radius>", "[_<radius>]")
+    unit = product.unit if isinstance(product.unit, str) else " or ".join(product.unit)
+    when = product.condition.removeprefix("has_").replace("_", " ")
+    return f"| `{file}` | {product.description} | {unit} | {product.step} | {when} |"
+
+
+def test_table_of_products():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    expected = [line(product) for product in TABLE]
+    assert rows == expected, "docs/results.md needs these lines:\n" + "\n".join(expected)
+
+
+def test_every_key_of_the_configuration_is_explained():
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    definitions = schema()["$defs"]
+    keys = {*schema()["properties"], *definitions["field"]["properties"]}
+    keys |= definitions["simulation"]["properties"].keys()
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
+
+
+def test_length_of_the_readme():
+    words = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    assert len(words) <= 900
+
+
+def test_links_between_documents():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
