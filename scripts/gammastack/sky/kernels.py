@@ -34,6 +34,37 @@ def correlate(image, kernel):
     return oaconvolve(image, kernel, mode="same")
 
 
+def sum_in_disk(image, kernel):
+    """Sum of an image in a disk around each pixel, zero beyond the image's edges.
+
+    It adds pixels and nothing else: the sum of whole numbers is exact, and where the disk
+    holds nothing it is zero, without the noise of a transform.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+    kernel : ndarray, shape (odd, odd)
+        Of `disk_kernel`: each row is 1 in the middle and 0 on both sides.
+
+    Returns
+    -------
+    ndarray of float, shape (ny, nx)
+    """
+    (ny, nx), (y, x) = image.shape, (n // 2 for n in kernel.shape)
+    half_widths = kernel.sum(axis=1) // 2
+    padded = np.pad(image, ((y, y), (x, x))).astype(float, copy=False)
+    in_disk, in_row = np.zeros(image.shape), padded[:, x : x + nx].copy()
+    for half_width in range(x + 1):
+        # Rows of the disk that are longer by two pixels are the sum of the shorter ones
+        # and these two
+        if half_width > 0:
+            in_row += padded[:, x - half_width : x - half_width + nx]
+            in_row += padded[:, x + half_width : x + half_width + nx]
+        for row in np.flatnonzero(half_widths == half_width):
+            in_disk += in_row[row : row + ny]
+    return in_disk
+
+
 def ring_kernel(r_in, r_out):
     """Pixels whose centre is in a ring, both rims included.
 
