@@ -73,9 +73,11 @@ class KnownBackground:
         """
         _require_positive(n_sigma)
         n, _ = self._known
+        # They depend on the counts alone, of which many pixels have the same
+        n, pixels = np.unique(n, return_inverse=True)
         return (
-            _per_pixel(_poisson_error_down, n, n_sigma),
-            _per_pixel(_poisson_error_up, n, n_sigma),
+            _per_pixel(_poisson_error_down, n, n_sigma)[pixels],
+            _per_pixel(_poisson_error_up, n, n_sigma)[pixels],
         )
 
     def upper_limit(self, confidence):
