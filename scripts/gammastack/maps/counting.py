@@ -8,12 +8,12 @@ unknown or an input is negative or not finite.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincc, gammaln, lambertw, ndtr, ndtri, xlogy
+from scipy.special import gammaincc, gammaln, ndtr, ndtri, ndtri_exp, xlogy
 
 from gammastack.maps.significance import li_ma, significance
 
 # Pixels at a time: bounds the memory, and is faster than all at once
-CHUNK = 2**18
+CHUNK = 2**14
 
 # Largest alpha of an upper limit, see `OnOff.upper_limit`
 MAX_ALPHA = 5
@@ -365,9 +365,23 @@ def _on_off_error_up_no_counts(n_off, alpha, n_sigma):
 
 
 def _limit_known(n, mu, confidence):
-    """Upper limit for backgrounds mu."""
-    start = _limit_of_normal(n - mu, n + 1, confidence)
-    return _limit(n, mu[np.newaxis], np.zeros((1, n.size)), start, confidence)
+    """Upper limit for backgrounds mu: P(<= n | s + mu) is 1 - confidence times that at 0."""
+    wanted = _log_poisson_cdf(n, mu)[0] + np.log1p(-confidence)
+    # The cube root of a gamma variable is nearly normal, see `_background_nodes`
+    shape = 9 * (n + 1)
+    root = 1 - 1 / shape - ndtri_exp(wanted) / np.sqrt(shape)
+    start = np.maximum((n + 1) * root * root**2 - mu, -np.log1p(-confidence))
+
+    def drop(s, n, mu, wanted):
+        x = mu + s
+        log_p, hazard = _log_poisson_cdf(n, x)
+        ratio = n / x - 1
+        second = hazard * (ratio + hazard)
+        third = second * (ratio + 2 * hazard) - hazard * n / x**2
+        return _fourth_order(wanted - log_p, hazard, second, third)
+
+    # The start is good to 1e-2 or better: one step is enough for most, and leaves 1e-11
+    return _solve(drop, start, n, mu, wanted, enough=2e-3)
 
 
 def _limit_on_off(n_on, n_off, alpha, confidence):
@@ -422,6 +436,22 @@ def _limit(n, b, log_weight, start, confidence):
 
     wanted = average(0.0, n, b, log_weight)[0] + np.log1p(-confidence)
     return _solve(drop, start, n, b, log_weight, wanted)
+
+
+def _fourth_order(value, first, second, third):
+    """Value, and what to divide it by for a step that raises the error to the fourth power.
+
+    The step is the series of the inverse function up to the third order; that of Newton's
+    method is its first.
+
+    Parameters
+    ----------
+    value, first, second, third : ndarray
+        Of an equation, and its derivatives.
+    """
+    step, bend = value / first, second / first
+    series = 1 + step * bend / 2 + step**2 * (3 * bend**2 - third / first) / 6
+    return value, first / series
 
 
 def _background_nodes(n_on, n_off, alpha, signal):
@@ -497,8 +527,16 @@ def _hazard_far(n, x):
 
 def _sensitivity_known(mu, n_sigma):
     """Signal s with (s + mu) ln(1 + s / mu) - s = n_sigma^2 / 2."""
-    argument = (n_sigma**2 / (2 * mu) - 1) / np.e
-    return mu * np.expm1(1 + lambertw(argument).real)
+
+    def rise(s, mu):
+        x, slope = s + mu, np.log1p(s / mu)
+        value = x * slope - s - n_sigma**2 / 2
+        return _fourth_order(value, slope, 1 / x, -1 / x**2)
+
+    # The first two terms for many counts, and less than that for few
+    start = n_sigma * np.sqrt(mu)
+    start += n_sigma**2 / (6 + 2 * np.log1p(n_sigma**2 / (2 * mu)))
+    return _solve(rise, start, mu)
 
 
 def _sensitivity_on_off(n_off, alpha, n_sigma):
