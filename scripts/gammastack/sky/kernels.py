@@ -1,7 +1,7 @@
 """Disks and rings of pixels, and sums of images under them."""
 
 import numpy as np
-from scipy.signal import oaconvolve
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 
 def disk_kernel(radius):
@@ -31,7 +31,36 @@ def elliptic_distance(x, y, radius):
 
 def correlate(image, kernel):
     """Sum of an image under a kernel around each pixel, zero beyond the image's edges."""
-    return oaconvolve(image, kernel, mode="same")
+    return next(correlate_all([image], [kernel]))[0]
+
+
+def correlate_all(images, kernels):
+    """`correlate` for several images, with one kernel after the other.
+
+    Each image and each kernel is transformed once.
+
+    Parameters
+    ----------
+    images : list of ndarray, shape (ny, nx)
+    kernels : list of ndarray, shape (odd, odd)
+        The same if they are turned by 180 deg.
+
+    Yields
+    ------
+    list of ndarray, shape (ny, nx)
+        For each kernel the sums of all images, with noise of 1e-16 of the sum of the image.
+    """
+    ny, nx = images[0].shape
+    # What a kernel carries beyond an edge comes back at the other one; it does not reach
+    # the image if half of the kernel is in between
+    largest = np.max([kernel.shape for kernel in kernels], axis=0)
+    size = np.maximum(largest, largest // 2 + (ny, nx))
+    size = [next_fast_len(int(n), real=True) for n in size]
+    transforms = [rfft2(image, size) for image in images]
+    for kernel in kernels:
+        y, x = (n // 2 for n in kernel.shape)
+        kernel = rfft2(kernel, size)
+        yield [irfft2(one * kernel, size)[y : y + ny, x : x + nx] for one in transforms]
 
 
 def sum_in_disk(image, kernel):
