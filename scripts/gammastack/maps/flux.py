@@ -64,7 +64,8 @@ def flux_maps(measured, exposure, confidence, n_sigma):
         "flux_corr_ul": measured.upper_limit(confidence),
         "flux_corr_sensitivity": measured.sensitivity(n_sigma),
     }
-    for name, values in counts.items():
+    exposure_known = exposure[known]
+    for name in list(counts):
         maps[name] = np.full(exposure.shape, np.nan)
-        maps[name][known] = flux(values, exposure[known])
+        maps[name][known] = flux(counts.pop(name), exposure_known)
     return maps
