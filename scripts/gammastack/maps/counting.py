@@ -52,7 +52,7 @@ class KnownBackground:
 
     def significance(self):
         """Significance of the excess, see `gammastack.maps.significance.significance`."""
-        return significance(*self._known)
+        return _per_pixel(significance, *self._known)
 
     def errors(self, n_sigma=1):
         """Asymmetric errors of the excess.
@@ -76,8 +76,8 @@ class KnownBackground:
         # They depend on the counts alone, of which many pixels have the same
         n, pixels = np.unique(n, return_inverse=True)
         return (
-            _per_pixel(_poisson_error_down, n, n_sigma)[pixels],
-            _per_pixel(_poisson_error_up, n, n_sigma)[pixels],
+            _per_pixel(_poisson_error_down, n, n_sigma=n_sigma)[pixels],
+            _per_pixel(_poisson_error_up, n, n_sigma=n_sigma)[pixels],
         )
 
     def upper_limit(self, confidence):
@@ -97,7 +97,7 @@ class KnownBackground:
         ndarray
         """
         _require_probability(confidence)
-        return _per_pixel(_limit_known, *self._known, confidence)
+        return _per_pixel(_limit_known, *self._known, confidence=confidence)
 
     def sensitivity(self, n_sigma):
         """Signal counts which, on top of the background, are as significant as asked.
@@ -111,7 +111,7 @@ class KnownBackground:
         ndarray
         """
         _require_positive(n_sigma)
-        return _per_pixel(_sensitivity_known, self.background, n_sigma)
+        return _per_pixel(_sensitivity_known, self.background, n_sigma=n_sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class OnOff:
 
     def significance(self):
         """Significance of the excess, see `gammastack.maps.significance.li_ma`."""
-        return li_ma(*self._known)
+        return _per_pixel(li_ma, *self._known)
 
     def errors(self, n_sigma=1):
         """Asymmetric errors of the excess.
@@ -171,8 +171,10 @@ class OnOff:
         n_on, n_off, alpha = self._known
         # Minus the excess is alpha times the excess of the background region over
         # 1 / alpha times the signal region
-        down = _per_pixel(_on_off_error_up, n_off, n_on, 1 / alpha, n_sigma)
-        return alpha * down, _per_pixel(_on_off_error_up, n_on, n_off, alpha, n_sigma)
+        down = _per_pixel(_on_off_error_up, n_off, n_on, 1 / alpha, n_sigma=n_sigma)
+        return alpha * down, _per_pixel(
+            _on_off_error_up, n_on, n_off, alpha, n_sigma=n_sigma
+        )
 
     def upper_limit(self, confidence):
         """Upper limit on the expected signal counts.
@@ -196,7 +198,7 @@ class OnOff:
         _require_probability(confidence)
         n_on, n_off, alpha = self._known
         alpha = np.where(alpha <= MAX_ALPHA, alpha, np.nan)
-        return _per_pixel(_limit_on_off, n_on, n_off, alpha, confidence)
+        return _per_pixel(_limit_on_off, n_on, n_off, alpha, confidence=confidence)
 
     def sensitivity(self, n_sigma):
         """Signal counts which, on top of the background, are as significant as asked.
@@ -211,7 +213,7 @@ class OnOff:
         """
         _require_positive(n_sigma)
         _, n_off, alpha = self._known
-        return _per_pixel(_sensitivity_on_off, n_off, alpha, n_sigma)
+        return _per_pixel(_sensitivity_on_off, n_off, alpha, n_sigma=n_sigma)
 
 
 def _nan_unless_known(counts, positive):
@@ -237,16 +239,15 @@ def _require_probability(confidence):
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
 
 
-def _per_pixel(function, *args):
-    """Result of a function of 1-d arrays and a number, NaN where an array is NaN."""
-    *arrays, number = args
+def _per_pixel(function, *arrays, **numbers):
+    """Result of a function of 1-d arrays and numbers, NaN where an array is NaN."""
     shape = np.shape(arrays[0])
     arrays = [np.ravel(a) for a in arrays]
     known = np.flatnonzero(np.logical_and.reduce([np.isfinite(a) for a in arrays]))
     result = np.full(arrays[0].size, np.nan)
     for start in range(0, known.size, CHUNK):
         part = known[start : start + CHUNK]
-        result[part] = function(*(a[part] for a in arrays), number)
+        result[part] = function(*(a[part] for a in arrays), **numbers)
     return result.reshape(shape)[()]
 
 
