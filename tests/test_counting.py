@@ -222,6 +222,32 @@ def test_limit_of_known_background(n, mu, confidence):
     )
 
 
+def log_cdf_decimal(n, x):
+    """`log_cdf` and minus its derivative with 50 digits."""
+    term = total = Decimal(1)
+    for k in range(1, n + 1):
+        term *= x / k
+        total += term
+    return total.ln() - x, term / total
+
+
+@pytest.mark.parametrize("confidence", ["0.5", "0.9", "0.95", "0.999"])
+def test_digits_of_limits(confidence):
+    rng = np.random.default_rng(4)
+    n = rng.poisson(10 ** rng.uniform(-1, 2.5, 50))
+    mu = 10 ** rng.uniform(-3, 3, n.size)
+    limits = KnownBackground(n, mu).upper_limit(float(confidence))
+    with localcontext(prec=50):
+        for count, background, limit in zip(n.tolist(), mu, limits, strict=True):
+            background, s = Decimal(float(background)), Decimal(float(limit))
+            wanted = log_cdf_decimal(count, background)[0]
+            wanted += (1 - Decimal(confidence)).ln()
+            for _ in range(4):
+                log_p, hazard = log_cdf_decimal(count, background + s)
+                s -= (wanted - log_p) / hazard
+            assert_allclose(limit, float(s), rtol=4e-11)
+
+
 @pytest.mark.parametrize("confidence", [0.68, 0.9, 0.95])
 @pytest.mark.parametrize("mu", [0.3, 2.5, 14])
 def test_coverage_of_limits(mu, confidence):

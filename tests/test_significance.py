@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.signal import correlate2d
 from scipy.stats import norm, poisson
 
 from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.significance import significance
-from gammastack.sky.kernels import correlate, disk_kernel
+from gammastack.sky.kernels import (
+    correlate,
+    correlate_all,
+    disk_kernel,
+    ring_kernel,
+    sum_in_disk,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,28 @@ def test_elliptic_disk_for_pixels_that_are_not_square():
     kernel = disk_kernel((4, 2))
     assert kernel.shape == (5, 9)
     assert kernel[2].sum() == 9 and kernel[:, 4].sum() == 5
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (3, 50), (1, 1)])
+@pytest.mark.parametrize("radius", [0, 2, 5.0, (7, 3), (12, 30)])
+def test_sums_under_kernels(shape, radius):
+    """Of the image padded with zeros, also for kernels larger than it."""
+    image = np.random.default_rng(1).uniform(0, 1, shape)
+    image[:, : shape[1] // 2] = 0
+    kernel = disk_kernel(radius)
+    y, x = (n // 2 for n in kernel.shape)
+    padded = np.pad(image, ((y, y), (x, x)))
+    expected = correlate2d(padded, kernel, mode="valid")
+    in_disk = sum_in_disk(image, kernel)
+    assert_allclose(in_disk, expected, rtol=1e-13)
+    assert ((in_disk > 0) == (expected > 0)).all()
+    assert_allclose(correlate(image, kernel), expected, rtol=0, atol=1e-12)
+    kernels = [kernel, ring_kernel((1, 2), (3, 4))]
+    for one, (sums, twice) in zip(
+        kernels, correlate_all([image, 2 * image], kernels), strict=True
+    ):
+        assert_allclose(sums, correlate(image, one), rtol=0, atol=1e-12)
+        assert_allclose(twice, 2 * sums, rtol=0, atol=1e-12)
 
 
 def test_flat_map():

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gammastack.maps.counting import KnownBackground, OnOff
-from gammastack.sky.kernels import correlate, disk_kernel
+from gammastack.sky.kernels import disk_kernel, sum_in_disk
 
 # Images of a band from which its counts and background are known, without and with a ring
 KNOWN = ("counts", "bkg")
@@ -30,14 +30,14 @@ def counts_in_disk(images, radius, use=None):
         ring, as in gammapy's ``ExcessMapEstimator`` without a correlation of OFF.
     """
     kernel = disk_kernel(radius)
-    use = 1.0 if use is None else use.astype(float)
-    n = np.rint(correlate(images["counts"] * use, kernel))
+
+    def in_disk(kind):
+        return sum_in_disk(images[kind] if use is None else images[kind] * use, kernel)
+
+    n = in_disk("counts")
     if "off" not in images:
-        return KnownBackground(n, _sum(images["bkg"] * use, kernel))
-    acceptance, ring = (
-        _sum(images["acceptance"] * use, kernel),
-        images["acceptance_off"],
-    )
+        return KnownBackground(n, in_disk("bkg"))
+    acceptance, ring = in_disk("acceptance"), images["acceptance_off"]
     known = (ring > 0) & (acceptance > 0)
     alpha = np.divide(acceptance, ring, out=np.full(n.shape, np.nan), where=known)
     return OnOff(n, images["off"], alpha)
@@ -52,19 +52,10 @@ def mean_in_disk(image, radius):
         NaN where the disk holds none.
     """
     kernel = disk_kernel(radius)
-    n_pixels = np.rint(correlate((image > 0).astype(float), kernel))
+    n_pixels = sum_in_disk(image > 0, kernel)
     return np.divide(
-        correlate(image, kernel),
+        sum_in_disk(image, kernel),
         n_pixels,
         out=np.full(image.shape, np.nan),
         where=n_pixels > 0,
     )
-
-
-def _sum(image, kernel):
-    """Sum of an image that is not negative, zero where the disk holds nothing.
-
-    The transform leaves noise of 1e-16 of the sum of the image there.
-    """
-    covered = correlate((image > 0).astype(float), kernel) > 0.5
-    return np.where(covered, correlate(image, kernel), 0.0)

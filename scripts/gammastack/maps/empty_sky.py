@@ -128,4 +128,6 @@ def _of(function, values):
 def histogram(significance):
     """Number of positions in `BINS`; the outermost bins hold all beyond."""
     values = significance[np.isfinite(significance)]
-    return np.histogram(np.clip(values, BINS[0], BINS[-1]), BINS)[0]
+    first, last = BINS[0], BINS[-1]
+    # Equal bins, without a search for the bin of each position
+    return np.histogram(np.clip(values, first, last), len(BINS) - 1, (first, last))[0]

@@ -1,5 +1,7 @@
 """Flux maps."""
 
+from dataclasses import replace
+
 import numpy as np
 
 CM2 = 1e4  # per m2
@@ -49,6 +51,11 @@ def flux_maps(measured, exposure, confidence, n_sigma):
         larger values ``flux_corr_errn`` and ``flux_corr_errp``, the upper limit
         ``flux_corr_ul`` and ``flux_corr_sensitivity``.
     """
+    maps = {"excess_corr": measured.excess}
+    known = exposure > 0
+    measured = replace(
+        measured, **{name: image[known] for name, image in vars(measured).items()}
+    )
     errn, errp = measured.errors()
     counts = {
         "flux_corr": measured.excess,
@@ -57,5 +64,8 @@ def flux_maps(measured, exposure, confidence, n_sigma):
         "flux_corr_ul": measured.upper_limit(confidence),
         "flux_corr_sensitivity": measured.sensitivity(n_sigma),
     }
-    fluxes = {name: flux(image, exposure) for name, image in counts.items()}
-    return {"excess_corr": measured.excess, **fluxes}
+    exposure_known = exposure[known]
+    for name in list(counts):
+        maps[name] = np.full(exposure.shape, np.nan)
+        maps[name][known] = flux(counts.pop(name), exposure_known)
+    return maps

@@ -1,7 +1,7 @@
 """Disks and rings of pixels, and sums of images under them."""
 
 import numpy as np
-from scipy.signal import oaconvolve
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 
 def disk_kernel(radius):
@@ -31,7 +31,67 @@ def elliptic_distance(x, y, radius):
 
 def correlate(image, kernel):
     """Sum of an image under a kernel around each pixel, zero beyond the image's edges."""
-    return oaconvolve(image, kernel, mode="same")
+    return next(correlate_all([image], [kernel]))[0]
+
+
+def correlate_all(images, kernels):
+    """`correlate` for several images, with one kernel after the other.
+
+    Each image and each kernel is transformed once.
+
+    Parameters
+    ----------
+    images : list of ndarray, shape (ny, nx)
+    kernels : list of ndarray, shape (odd, odd)
+        The same if they are turned by 180 deg.
+
+    Yields
+    ------
+    list of ndarray, shape (ny, nx)
+        For each kernel the sums of all images, with noise of 1e-16 of the sum of the image.
+    """
+    ny, nx = images[0].shape
+    # What a kernel carries beyond an edge comes back at the other one; it does not reach
+    # the image if half of the kernel is in between
+    largest = np.max([kernel.shape for kernel in kernels], axis=0)
+    size = np.maximum(largest, largest // 2 + (ny, nx))
+    size = [next_fast_len(int(n), real=True) for n in size]
+    transforms = [rfft2(image, size) for image in images]
+    for kernel in kernels:
+        y, x = (n // 2 for n in kernel.shape)
+        kernel = rfft2(kernel, size)
+        yield [irfft2(one * kernel, size)[y : y + ny, x : x + nx] for one in transforms]
+
+
+def sum_in_disk(image, kernel):
+    """Sum of an image in a disk around each pixel, zero beyond the image's edges.
+
+    It adds pixels and nothing else: the sum of whole numbers is exact, and where the disk
+    holds nothing it is zero, without the noise of a transform.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+    kernel : ndarray, shape (odd, odd)
+        Of `disk_kernel`: each row is 1 in the middle and 0 on both sides.
+
+    Returns
+    -------
+    ndarray of float, shape (ny, nx)
+    """
+    (ny, nx), (y, x) = image.shape, (n // 2 for n in kernel.shape)
+    half_widths = kernel.sum(axis=1) // 2
+    padded = np.pad(image, ((y, y), (x, x))).astype(float, copy=False)
+    in_disk, in_row = np.zeros(image.shape), padded[:, x : x + nx].copy()
+    for half_width in range(x + 1):
+        # Rows of the disk that are longer by two pixels are the sum of the shorter ones
+        # and these two
+        if half_width > 0:
+            in_row += padded[:, x - half_width : x - half_width + nx]
+            in_row += padded[:, x + half_width : x + half_width + nx]
+        for row in np.flatnonzero(half_widths == half_width):
+            in_disk += in_row[row : row + ny]
+    return in_disk
 
 
 def ring_kernel(r_in, r_out):

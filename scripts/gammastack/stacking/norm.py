@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import median_abs_deviation
 
 # A norm that is further from the others than this, in standard deviations, is an outlier
 OUTLIER = 5.0
+
+# Median absolute deviation of a normal distribution of width 1
+MAD_PER_SIGMA = 0.6744897501960817
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def norm_pulls(scale, error):
     outlier : ndarray of bool, shape (n_runs,)
     """
     distance = scale - np.median(scale)
-    scatter = median_abs_deviation(scale, scale="normal")
+    scatter = np.median(np.abs(distance)) / MAD_PER_SIGMA
     spread = np.hypot(error, scatter)
     pull = np.divide(distance, spread, out=np.zeros(len(scale)), where=spread > 0)
     return pull, np.abs(pull) > OUTLIER

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gammastack.sky.kernels import correlate, disk_kernel, ring_kernel
+from gammastack.sky.kernels import correlate_all, disk_kernel, ring_kernel, sum_in_disk
 
 
 @dataclass(frozen=True)
@@ -75,21 +75,19 @@ class RingBackground:
         """
         off, acceptance_off = np.zeros((2, *counts.shape))
         missing = acceptance > 0
-        usable = (mask & missing).astype(float)
+        usable = mask & missing
         needed = 0.0
         if self.disk is not None:
-            needed = correlate(acceptance, self.disk) / self.threshold_alpha
+            needed = sum_in_disk(acceptance, self.disk) / self.threshold_alpha
             # Equal, whatever the rounding
             needed *= 1 - 1e-9
-        for kernel in self.kernels:
-            # The transform leaves noise of 1e-16 of the sum where there is nothing
-            covered = correlate(usable, kernel) > 0.5
-            in_ring = correlate(acceptance * usable, kernel)
-            take = missing & covered & (in_ring >= needed)
-            if take.any():
-                acceptance_off[take] = in_ring[take]
-                off[take] = np.rint(correlate(counts * usable, kernel)[take])
-                missing &= ~take
+        images = [usable, acceptance * usable, counts * usable]
+        for n_pixels, in_ring, n in correlate_all(images, self.kernels):
+            # There is noise where there is nothing
+            take = missing & (n_pixels > 0.5) & (in_ring >= needed)
+            np.copyto(acceptance_off, in_ring, where=take)
+            np.copyto(off, np.rint(n), where=take)
+            missing &= ~take
             if not missing.any():
                 break
         return off, acceptance_off

@@ -176,18 +176,19 @@ def _contribution(run, bkg, use, ring):
     """
     if bkg is None:
         return {"counts": run.counts}
+    covered = run.covered
     images = {
         "counts": run.counts,
         "bkg": bkg,
         "exposure": run.exposure,
         "livetime": run.livetime_image,
-        "n_runs": run.covered,
+        "n_runs": covered,
         "model": run.bkg,
     }
     if ring is None:
-        return {kind: np.where(run.covered, one, 0) for kind, one in images.items()}
+        return {kind: np.where(covered, one, 0) for kind, one in images.items()}
     off, acceptance_off = ring.estimate(run.counts, bkg, use)
-    known = run.covered & (acceptance_off > 0)
+    known = covered & (acceptance_off > 0)
     alpha = np.divide(bkg, acceptance_off, out=np.zeros_like(bkg), where=known)
     images |= {
         "acceptance": bkg,
@@ -196,7 +197,7 @@ def _contribution(run, bkg, use, ring):
         "acceptance_off": acceptance_off,
     }
     kept = {kind: np.where(known, one, 0) for kind, one in images.items()}
-    return {**kept, "n_without_off": run.covered & ~known}
+    return {**kept, "n_without_off": covered & ~known}
 
 
 def require_used(records, where=""):
