@@ -56,7 +56,11 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--gammapy-python", required=True, help="python of an environment with gammapy"
+        "--gammapy-python",
+        help="python of an environment with gammapy; without it gammapy is not measured",
+    )
+    parser.add_argument(
+        "--against", help="commit of gammastack that is measured, too, in turn"
     )
     parser.add_argument(
         "--data",
@@ -110,8 +114,13 @@ class Benchmark:
         self.recordings = []
         self.failures = []
         shutil.copytree(HERE.parent, scratch / "project", ignore=NOT_COPIED)
+        sys.path.insert(0, str(scratch / "project" / "scripts"))
+        self.against = arguments.against
+        if self.against:
+            extract(self.against, scratch / "project-before")
         if arguments.fields:
-            keep_fields(scratch / "project" / CONFIG, arguments.fields.split(","))
+            for config in scratch.glob(f"project*/{CONFIG}"):
+                keep_fields(config, arguments.fields.split(","))
         store = shutil.copytree(arguments.data / STORE, scratch / "data" / STORE)
         _, calls = self.record()
         self.fields = fields_of(calls, store)
@@ -128,14 +137,30 @@ class Benchmark:
         """Measure everything once."""
         self.recordings.append(self.record())
         cold, floor = self.fresh_project("cold"), self.fresh_project("floor")
+        before = self.fresh_project("before") if self.against else None
         self.measure(report.COLD, self.workflow, cold)
+        self.measure_before(report.COLD, before)
         self.measure(report.FLOOR, self.floor, floor)
         self.differing_files = differing_files(cold / "results", floor / "results")
         self.measure(report.NOTHING, self.workflow, cold)
+        self.measure_before(report.NOTHING, before)
         self.replace_event_file(number)
         self.measure(report.CHANGED, self.workflow, cold)
+        self.measure_before(report.CHANGED, before)
         self.changed_jobs = last_jobs(cold)
         self.image_differences = {}
+        if self.gammapy_python:
+            self.measure_gammapy(cold)
+
+    def measure_before(self, name, folder):
+        """The same with the other commit, if there is one."""
+        if folder:
+            self.measure(
+                name.replace("gammastack", self.against), self.workflow, folder
+            )
+
+    def measure_gammapy(self, cold):
+        """Measure gammapy, and compare its images with those of a cold build."""
         for name, (jobs, oversampling) in GAMMAPY.items():
             images = self.gammapy(name, jobs, oversampling)
             self.image_differences[name] = image_differences(
@@ -147,12 +172,13 @@ class Benchmark:
         """A copy of the project in which nothing was run."""
         folder = self.scratch / name
         shutil.rmtree(folder, ignore_errors=True)
-        return shutil.copytree(self.scratch / "project", folder)
+        original = "project-before" if name == "before" else "project"
+        return shutil.copytree(self.scratch / original, folder)
 
     def record(self):
         """Run the workflow from the start and record the calls of its steps."""
         project = self.fresh_project("recorded")
-        scripts, calls = project / "scripts", project / "calls.jsonl"
+        scripts, calls = project / "scripts", project / "calls.pickle"
         (scripts / "pool.py").rename(scripts / "plain_pool.py")
         shutil.copy(HERE / "recorded_pool.py", scripts / "pool.py")
         measured = self.run(self.workflow, project, RECORDED_CALLS=str(calls))
@@ -166,7 +192,7 @@ class Benchmark:
     @property
     def floor(self):
         """Command of the floor, with the calls of the last recorded run."""
-        calls = self.scratch / "recorded" / "calls.jsonl"
+        calls = self.scratch / "recorded" / "calls.pickle"
         return [sys.executable, HERE / "floor.py", calls, f"--cores={self.cores}"]
 
     def replace_event_file(self, number):
@@ -211,6 +237,15 @@ class Benchmark:
     def log(self):
         """What the last command wrote."""
         return self.scratch / "log.txt"
+
+
+def extract(commit, folder):
+    """Write the files of a commit of this repository into a folder."""
+    folder.mkdir()
+    archive = subprocess.run(
+        ["git", "archive", commit], cwd=HERE.parent, check=True, capture_output=True
+    )
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Run it in the folder whose `scripts` hold the steps; results go below that folde
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -12,16 +11,18 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
+from workload import read_calls
+
 JOB = ("inputs", "outputs", "params", "software", "record", "arguments")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("calls", type=Path, help="lines of JSON from recorded_pool.py")
+    parser.add_argument("calls", type=Path, help="what recorded_pool.py wrote")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     sys.path.insert(0, "scripts")
-    calls = [json.loads(line) for line in arguments.calls.read_text().splitlines()]
+    calls = read_calls(arguments.calls)
     for step in {call["step"] for call in calls}:
         # Imported before the fork: once, not once per process
         import_module(f"steps.{step}")
@@ -63,17 +64,9 @@ def run(call):
     """Perform one step, after making the folders of its outputs as Snakemake does."""
     for path in files(call["outputs"]):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    job = {**call, "params": with_tuples(call["params"])}
     step = import_module(f"steps.{call['step']}").run
     perform = import_module("gammastack.provenance.activity").perform
-    perform(call["step"], step, *(job[key] for key in JOB))
-
-
-def with_tuples(value):
-    """Turn lists into tuples: JSON knows none, and some steps take them for keys."""
-    if isinstance(value, dict):
-        return {key: with_tuples(item) for key, item in value.items()}
-    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
+    perform(call["step"], step, *(call[key] for key in JOB))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,14 @@ class Measurement:
     ----------
     start, seconds : float
         Seconds since the epoch at the start, and the wall time.
-    process_mb, tree_mb : float
-        Largest resident memory of one process, and largest sum over all processes.
-        In the sum, memory that processes share is counted more than once.
+    root_mb, process_mb, tree_mb : float
+        Largest resident memory of the first process, of any process, and largest sum over
+        all processes. In the sum, memory that processes share is counted more than once.
     """
 
     start: float
     seconds: float
+    root_mb: float
     process_mb: float
     tree_mb: float
 
@@ -52,7 +53,7 @@ def measure(command, log, **options):
     subprocess.CalledProcessError, subprocess.TimeoutExpired
         If it fails, or takes longer than `TIME_LIMIT`; its processes are then gone.
     """
-    process_mb = tree_mb = next_sample = 0
+    root_mb = process_mb = tree_mb = next_sample = 0
     with open(log, "w") as file:
         start, begin = time.time(), time.perf_counter()
         root = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
@@ -63,6 +64,7 @@ def measure(command, log, **options):
                 raise subprocess.TimeoutExpired(command, TIME_LIMIT)
             if elapsed > next_sample:
                 sizes = resident_mb(root)
+                root_mb = max([root_mb, *sizes[:1]])
                 process_mb = max([process_mb, *sizes])
                 tree_mb = max(tree_mb, sum(sizes))
                 next_sample = elapsed + MEMORY_INTERVAL
@@ -72,7 +74,7 @@ def measure(command, log, **options):
         error = subprocess.CalledProcessError(root.returncode, command)
         error.add_note(Path(log).read_text())
         raise error
-    return Measurement(start, seconds, process_mb, tree_mb)
+    return Measurement(start, seconds, root_mb, process_mb, tree_mb)
 
 
 def resident_mb(root):

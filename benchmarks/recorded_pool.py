@@ -4,8 +4,8 @@
 `plain_pool`. The calls that it writes are replayed by `floor.py`.
 """
 
-import json
 import os
+import pickle
 import threading
 import time
 
@@ -22,20 +22,22 @@ def __getattr__(name):
 
 
 class Pool(plain_pool.Pool):
-    """A pool that adds a line of JSON per call to the file named by RECORDED_CALLS."""
+    """A pool that appends each call, pickled, to the file named by RECORDED_CALLS."""
 
     def run(self, step, *job):
-        times = super().run(step, *job)
+        warnings, times = super().run(step, *job)
         call = {"step": step, **dict(zip(JOB, job, strict=True)), **times}
-        with WRITING, open(os.environ["RECORDED_CALLS"], "a") as file:
-            file.write(f"{json.dumps(call)}\n")
+        with WRITING, open(os.environ["RECORDED_CALLS"], "ab") as file:
+            pickle.dump(call, file)
+        return warnings
 
 
 def run_here(step, *job):
     """Perform a step in the worker and take its times; imports of the step are part of it."""
     start, cpu = time.time(), time.process_time()
-    ORIGINAL(step, *job)
-    return {"start": start, "end": time.time(), "cpu": time.process_time() - cpu}
+    warnings = ORIGINAL(step, *job)
+    end, cpu = time.time(), time.process_time() - cpu
+    return warnings, {"start": start, "end": end, "cpu": cpu}
 
 
 plain_pool.run_here = run_here

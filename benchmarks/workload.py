@@ -1,6 +1,6 @@
 """What is computed: the calls of one recorded workflow, and the same as gammapy needs it."""
 
-import json
+import pickle
 from pathlib import Path
 
 import yaml
@@ -15,16 +15,20 @@ def keep_fields(config, names):
 
 
 def read_calls(path):
-    """Calls that `recorded_pool` wrote."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Calls that `recorded_pool` wrote; the library must be importable."""
+    calls = []
+    with open(path, "rb") as file:
+        while file.peek(1):
+            calls.append(pickle.load(file))
+    return calls
 
 
 def of_step(calls, step):
-    """The named folder of the results tree and the call, for each call of a step."""
+    """Name of the field and the call, for each call of a step."""
     for call in calls:
         if call["step"] == step:
-            output = next(iter(call["outputs"].values()))
-            yield Path(output).parts[1:-1], call
+            _, name, *_ = Path(next(iter(call["outputs"].values()))).parts
+            yield name, call
 
 
 def fields_of(calls, store):
@@ -40,23 +44,24 @@ def fields_of(calls, store):
     dict of str to dict
     """
     fields = {}
-    for (name, band), call in of_step(calls, "stack"):
+    for name, call in of_step(calls, "stack"):
+        ((band, edges),) = call["params"]["energy_bands"].items()
         fields[name] = {
             **call["params"]["image"],
             "store": str(store),
             "obs_ids": [],
             "band": band,
-            "energy_band": call["params"]["energy_band"],
+            "energy_band": edges,
         }
-    for (name, _, obs_id), call in of_step(calls, "run_images"):
+    for name, call in of_step(calls, "run_images"):
         params = call["params"]
-        fields[name]["obs_ids"].append(int(obs_id))
+        fields[name]["obs_ids"].append(params["obs_id"])
         fields[name]["offset_max"] = params["offset_band"][1]
         fields[name]["spectral_index"] = params["spectral_index"]
-    for (name,), call in of_step(calls, "exclusion_mask"):
+    for name, call in of_step(calls, "exclusion_mask"):
         fields[name]["exclusions"] = call["params"]["exclusion_mask"]
-    for (name, _), call in of_step(calls, "significance"):
-        _, fields[name]["radius"] = call["params"]["radius"]
+    for name, call in of_step(calls, "maps"):
+        fields[name]["radius"] = call["params"]["radii"][""].angle
     for field in fields.values():
         field["obs_ids"].sort()
     return fields
@@ -64,10 +69,12 @@ def fields_of(calls, store):
 
 def event_file(calls, name, obs_id):
     """The file with the events of a run."""
-    folder = (name, "runs", str(obs_id))
-    call = next(call for where, call in of_step(calls, "run_images") if where == folder)
-    number, *_ = call["params"]["hdus"]["events"]
-    return Path(call["inputs"]["dl3"][number])
+    params, inputs = next(
+        (call["params"], call["inputs"])
+        for field, call in of_step(calls, "run_images")
+        if (field, call["params"]["obs_id"]) == (name, obs_id)
+    )
+    return Path(inputs["dl3"][params["hdus"]["events"].file])
 
 
 def write_with_fewer_events(source, target):

@@ -14,17 +14,8 @@ from multiprocessing import forkserver
 
 from gammastack.provenance.activity import perform
 
-# Imported once, in the process that the workers are forked from. snakemake is
-# among them because multiprocessing imports the main program into each worker.
-PRELOADED = [
-    "snakemake.cli",
-    "pandas",
-    "scipy.signal",
-    "astropy.coordinates",
-    "astropy.io.fits",
-    "astropy.table",
-    "astropy.wcs",
-]
+# multiprocessing imports the main program into each worker
+MAIN_PROGRAM = "snakemake.cli"
 
 
 class WorkerKilled(RuntimeError):
@@ -38,14 +29,17 @@ class Pool:
     ----------
     workers : callable
         Returns the number of processes; not called if there is nothing to be done.
+    steps : sequence of str
+        Steps that are imported once, in the process that the others are forked from.
     """
 
-    def __init__(self, workers):
+    def __init__(self, workers, steps):
         self._workers = workers
         self._lock = threading.Lock()
         self._executor = None
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+        preloaded = [MAIN_PROGRAM, *(f"steps.{name}" for name in steps)]
+        self._context.set_forkserver_preload(preloaded)
 
     def warm_up(self):
         """Start with the slow imports while Snakemake looks at what is to be done."""

@@ -113,7 +113,7 @@ def record_of(step_name, folder="{field}"):
 if is_process_of_one_job:
     call = run_here
 else:
-    pool = Pool(lambda: workflow.cores)
+    pool = Pool(lambda: workflow.cores, ["run_images", "stack_group", "stack", "maps"])
     call = pool.run
     if not is_dry_run:
         pool.warm_up()
