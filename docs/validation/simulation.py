@@ -22,7 +22,7 @@ from gammastack.dl3.simulate import (
     simulate_events,
     simulated_runs,
 )
-from gammastack.files.header import write_hdus
+from gammastack.files.gadf import write_hdus
 from gammastack.runs.counts import counts_image, select_events
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry, field_of_view
