@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from gammastack.files.cutouts import read_run_images
 from numpy.testing import assert_allclose
 
 from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, HDULocation
@@ -21,7 +20,9 @@ from gammastack.dl3.simulate import (
     observation_hdus,
     simulated_runs,
 )
-from gammastack.files.header import read_image, write_hdus
+from gammastack.files.gadf import write_hdus
+from gammastack.files.header import read_image
+from gammastack.files.run import RunFile
 from gammastack.sky.geometry import separation, unit_vectors
 from gammastack.stacking.stack import final_images, stack_runs
 from project import BAND, MORE_PARTS, ROOT, RUNS, SETTINGS, Project
@@ -52,8 +53,8 @@ def with_source(store_with_source, tmp_path):
     return project
 
 
-def image(project, name):
-    return read_image(project.folder / "results" / "sky" / name)
+def image(project, name, hdu="PRIMARY"):
+    return read_image(project.folder / "results" / "sky" / name, hdu)
 
 
 def excluded_around(project, position, radius):
@@ -121,7 +122,7 @@ def test_store_without_background_models(with_source):
     with_source.change_config(background=background, exclusion_mask=[circle])
     done = with_source.snakemake()
     assert done.code == 0, done.text
-    assert "run_images_acceptance" in done.rules
+    assert "run_images" in done.rules and "acceptance" in done.rules
     folder = with_source.folder / "results" / "sky"
     assert (folder / "acceptance" / "zenith_0-90.png").stat().st_size > 10_000
     # As good as the true model: the norms of the four runs are 0.8 to 1.2 times their mean
@@ -156,9 +157,7 @@ def test_acceptance_is_made_again_for_what_it_depends_on(with_source):
     assert with_source.snakemake().code == 0
     with_source.change_config(background=background, observations={"exclude": [1004]})
     done = with_source.snakemake()
-    assert [job for job in done.jobs if "run_" in job and "table" not in job] == [
-        "run_images_acceptance sky 1003"
-    ]
+    assert [job for job in done.jobs if "run_" in job] == ["run_images sky 1003"]
     assert "acceptance sky 23-90" in done.jobs
     assert "acceptance sky 0-23" not in done.jobs
 
@@ -179,13 +178,7 @@ def test_ring_of_the_workflow_is_that_of_the_library(project):
     mask, geometry, _ = image(project, "exclusion_mask.fits")
     folder = project.folder / "results" / "sky"
     runs = [
-        read_run_images(
-            {
-                kind: folder / "runs" / str(obs_id) / f"{kind}.fits"
-                for kind in ("counts", "bkg", "exposure")
-            },
-            BAND,
-        )[0]
+        RunFile(folder / "runs" / f"{obs_id}.fits", geometry).images(BAND)
         for obs_id in RUNS
     ]
     stack, _ = stack_runs(
@@ -229,8 +222,8 @@ def test_ring_that_is_excluded_is_counted(project):
     (n_pixels,) = re.findall(
         r"WARNING: .* (\d+) pixels of the image have no OFF", done.text
     )
-    exposed = read_image(project.folder / "results/sky/runs/1001/exposure.fits", BAND)
-    assert exposed[0].any()
+    exposed, _, _ = image(project, "runs/1001.fits", f"exposure_{BAND}")
+    assert exposed.any()
     assert int(n_pixels) == np.isnan(bkg).sum() - outside_all_fields(project)
 
 
@@ -239,8 +232,7 @@ def outside_all_fields(project):
     _, geometry, _ = image(project, "exclusion_mask.fits")
     covered = np.zeros(geometry.shape, dtype=bool)
     for obs_id in RUNS:
-        path = project.folder / f"results/sky/runs/{obs_id}/bkg.fits"
-        bkg, cutout, _ = read_image(path, BAND)
+        bkg, cutout, _ = image(project, f"runs/{obs_id}.fits", f"bkg_{BAND}")
         covered[geometry.placement(cutout)] |= bkg > 0
     return np.sum(~covered)
 

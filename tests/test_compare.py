@@ -10,21 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from astropy.table import Table
 
 from compare import main
 from gammastack.archive.bundle import open_bundle
 from gammastack.archive.compare import compare, map_difference
-from gammastack.files.header import (
-    Provenance,
-    image_hdu,
-    runs_hdu,
-    table_hdu,
-    write_hdus,
-)
+from gammastack.files.fits import write
+from gammastack.files.header import Provenance, runs_table
 from gammastack.provenance.origin import Origin, code_hash
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.stacking.stack import bkg_norm_table
+from gammastack.stacking.run_table import bkg_norm_table
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare.py"
 LOW, HIGH = "1TeV-10TeV", "10TeV-50TeV"
@@ -89,25 +83,26 @@ def make_result(
     )
     config = {**CONFIG, **(config or {})}
     provenance = Provenance(config, origin=origin)
-    mask = image_hdu(np.ones(SHAPE, np.uint8), GEOMETRY, "", provenance)
-    write_hdus(folder / "exclusion_mask.fits", [mask, *provenance.tables()])
+    mask = provenance.image(np.ones(SHAPE, np.uint8), GEOMETRY)
+    write(folder / "exclusion_mask.fits", [mask, *provenance.tables()])
     for band in bands:
         (folder / band).mkdir()
         table = (runs or {}).get(band, make_runs())
         provenance = Provenance(
-            config, origin=origin, runs=runs_hdu(table), cards=cards
+            config, origin=origin, runs=runs_table(table), cards=cards
         )
         tables = provenance.tables()
         for kind, unit in units.items():
             dtype = np.int32 if kind == "counts" else float
             image = np.ones(geometry.shape, dtype)
             image = (images or {}).get((band, kind), image)
-            hdu = image_hdu(image, geometry, unit, provenance)
-            write_hdus(folder / band / f"{kind}.fits", [hdu, *tables])
+            hdu = provenance.image(image, geometry, unit)
+            write(folder / band / f"{kind}.fits", [hdu, *tables])
         norms = bkg_norm_table(table)
         norms.to_csv(folder / band / "table_bkg_norm.csv", index=False)
-        hdu = table_hdu(Table.from_pandas(norms), "BKG_NORM", provenance)
-        write_hdus(folder / band / "table_bkg_norm.fits", [hdu, *tables])
+        columns = {name: values.to_numpy() for name, values in norms.items()}
+        hdu = provenance.table(columns, "BKG_NORM")
+        write(folder / band / "table_bkg_norm.fits", [hdu, *tables])
     (folder / "provenance").mkdir()
     record = {
         "activity_name": "stack",
@@ -155,8 +150,9 @@ def test_identical_results(tmp_path, capsys):
 
 def test_archive_packed_or_not_is_the_same_as_the_results(tmp_path):
     results = make_result(tmp_path / "results")
-    for name in ("runs/1", "groups/all"):
-        shutil.copytree(results / LOW, results / name)
+    for name in ("runs/1.fits", "groups/all.fits"):
+        (results / name).parent.mkdir()
+        shutil.copy(results / LOW / "counts.fits", results / name)
     unpacked = tmp_path / "unpacked"
     ignore = shutil.ignore_patterns("runs", "groups", "provenance")
     shutil.copytree(results, unpacked / "products", ignore=ignore)
@@ -442,9 +438,9 @@ def test_intermediate_files_are_no_exclusions(compared):
 def test_setting_of_some_products_names_them(tmp_path):
     a, b = make_result(tmp_path / "a"), make_result(tmp_path / "b")
     path = b / LOW / "significance.fits"
-    provenance = Provenance({**CONFIG, "radius": "2 pix"}, runs=runs_hdu(make_runs()))
-    image = image_hdu(np.ones(SHAPE), GEOMETRY, "", provenance)
-    write_hdus(path, [image, *provenance.tables()])
+    provenance = Provenance({**CONFIG, "radius": "2 pix"}, runs=runs_table(make_runs()))
+    image = provenance.image(np.ones(SHAPE), GEOMETRY)
+    write(path, [image, *provenance.tables()])
     comparison = compare(open_bundle(a), open_bundle(b))
     assert f"{LOW}/significance.fits: radius: none -> 2 pix" in said(comparison, "Conf")
 
@@ -500,18 +496,18 @@ def empty(path):
 
 
 def without_origin(path):
-    write_hdus(path, [image_hdu(np.ones(SHAPE), GEOMETRY, "", Provenance({}))])
+    write(path, [Provenance({}).image(np.ones(SHAPE), GEOMETRY)])
 
 
 def without_image(path):
     provenance = Provenance({})
-    write_hdus(path, provenance.tables())
+    write(path, provenance.tables())
 
 
 def with_a_run_twice(path):
-    provenance = Provenance({}, runs=runs_hdu(make_runs([1, 1])))
-    image = image_hdu(np.ones(SHAPE), GEOMETRY, "", provenance)
-    write_hdus(path, [image, *provenance.tables()])
+    provenance = Provenance({}, runs=runs_table(make_runs([1, 1])))
+    image = provenance.image(np.ones(SHAPE), GEOMETRY)
+    write(path, [image, *provenance.tables()])
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,14 @@ import time
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
 from astropy.wcs import WCS
-from gammastack.files.cutouts import read_run_images, run_cards, write_run_images
 from numpy.testing import assert_allclose
 
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
-from gammastack.files.header import (
-    Provenance,
-    image_hdu,
-    read_image,
-    table_hdu,
-    write_hdus,
-)
+from gammastack.files.fits import write
+from gammastack.files.header import Provenance, read_image
+from gammastack.files.run import RunFile, run_cards, write_run
 from gammastack.provenance.origin import Origin
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
@@ -35,7 +29,7 @@ PROVENANCE = Provenance(
 
 def test_header_says_where_an_image_comes_from(tmp_path):
     path = tmp_path / "image.fits"
-    write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "m2 s", PROVENANCE)])
+    write(path, [PROVENANCE.image(np.ones((20, 30)), GEOMETRY, "m2 s")])
     header = fits.getheader(path)
     expected = {
         "BUNIT": "m2 s",
@@ -56,8 +50,8 @@ def test_header_says_where_an_image_comes_from(tmp_path):
 
 def test_checksums_hold(tmp_path):
     path = tmp_path / "image.fits"
-    image = image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE, name="1TeV-10TeV")
-    write_hdus(path, [image, table_hdu(Table({"a": [1]}), "TABLE", PROVENANCE)])
+    image = PROVENANCE.image(np.ones((20, 30)), GEOMETRY)
+    write(path, [image, PROVENANCE.table({"a": [1]}, "TABLE")])
     with fits.open(path, checksum=True) as hdus:
         for hdu in hdus:
             assert hdu.verify_checksum() == hdu.verify_datasum() == 1
@@ -68,7 +62,7 @@ def test_identical_inputs_give_identical_files(tmp_path, name):
     paths = tmp_path / "a" / name, tmp_path / "b" / name
     for path in paths:
         path.parent.mkdir()
-        write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE)])
+        write(path, [PROVENANCE.image(np.ones((20, 30)), GEOMETRY)])
         time.sleep(1.1)  # times in FITS headers are in seconds
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert str(tmp_path).encode() not in paths[0].read_bytes()
@@ -76,7 +70,7 @@ def test_identical_inputs_give_identical_files(tmp_path, name):
 
 def test_damaged_result_is_named(tmp_path):
     path = tmp_path / "image.fits"
-    write_hdus(path, [image_hdu(np.ones((20, 30)), GEOMETRY, "", PROVENANCE)])
+    write(path, [PROVENANCE.image(np.ones((20, 30)), GEOMETRY)])
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"(?s)image\.fits: damaged result.*delete it"):
         read_image(path)
@@ -85,7 +79,7 @@ def test_damaged_result_is_named(tmp_path):
 def test_image_round_trip(tmp_path):
     path = tmp_path / "image.fits"
     data = np.arange(600.0).reshape(20, 30)
-    write_hdus(path, [image_hdu(data, GEOMETRY, "", PROVENANCE)])
+    write(path, [PROVENANCE.image(data, GEOMETRY)])
     again, geometry, _ = read_image(path)
     assert_allclose(again, data)
     assert geometry.same_grid(GEOMETRY) and geometry.shape == (20, 30)
@@ -93,7 +87,7 @@ def test_image_round_trip(tmp_path):
 
 def test_table_carries_the_same_keys(tmp_path):
     path = tmp_path / "table.fits"
-    write_hdus(path, [table_hdu(Table({"OBS_ID": [1, 2]}), "BKG_NORM", PROVENANCE)])
+    write(path, [PROVENANCE.table({"OBS_ID": [1, 2]}, "BKG_NORM")])
     with fits.open(path) as hdus:
         assert hdus["BKG_NORM"].header["LIVETIME"] == 90.0
         assert hdus["BKG_NORM"].data["OBS_ID"].tolist() == [1, 2]
@@ -104,23 +98,40 @@ def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
     store, runs, _ = simulated_store
     observation = read_observation(runs[0].obs_id, store.hdus(runs[0].obs_id))
     geometry = ImageGeometry.create((83.63, dec), "icrs", "TAN", (2, 2), 0.1)
-    bands = {("a", (1.0, 3.0)): None, ("b", (3.0, 10.0)): None}
-    made = run_images(observation, geometry, [band for _, band in bands], (0, 2))
-    paths = {kind: tmp_path / f"{kind}.fits" for kind in ("counts", "bkg", "exposure")}
+    bands = {"1TeV-3TeV": (1.0, 3.0), "3TeV-10TeV": (3.0, 10.0)}
+    made = run_images(observation, geometry, bands.values(), (0, 2))
     images = dict(zip(bands, made, strict=True))
-    with_provenance = {
-        name: (run, Provenance.of(run, {}, band, cards=run_cards(run)))
-        for (name, band), run in images.items()
-    }
     origin = Origin({"step": "0"}, {}, (("dl3", 1, "run.fits", "0" * 64),))
-    write_run_images(paths, with_provenance, {}, [origin.table()])
-    again, header, origin_again = read_run_images(paths, "b")
-    assert header["OBS_ID"] == runs[0].obs_id
-    assert origin_again == origin
-    expected = images["b", (3.0, 10.0)]
-    keys = "obs_id start stop livetime n_events n_pixels ra dec exposure_on_axis"
-    for key in keys.split():
-        assert getattr(again, key) == getattr(expected, key)
-    assert (again.n_pixels == 0) == empty
-    for kind in paths:
-        assert_allclose(getattr(again, kind), getattr(expected, kind))
+    provenances = {
+        band: Provenance.of(run, {}, bands[band], cards=run_cards(run), origin=origin)
+        for band, run in images.items()
+    }
+    path = tmp_path / "1001.fits"
+    write_run(path, images, provenances, for_integral_flux=True)
+    file = RunFile(path, geometry)
+    assert file.origin == origin
+    for band, expected in images.items():
+        assert file.header(band)["OBS_ID"] == runs[0].obs_id
+        again = file.images(band)
+        keys = "obs_id start stop livetime ontime n_events n_pixels ra dec exposure_on_axis"
+        for key in keys.split():
+            assert getattr(again, key) == getattr(expected, key)
+        assert (again.n_pixels == 0) == empty
+        assert again.geometry.shape == expected.geometry.shape
+        assert geometry.placement(again.geometry) == geometry.placement(
+            expected.geometry
+        )
+        for kind in ("counts", "bkg", "exposure"):
+            assert np.array_equal(getattr(again, kind), getattr(expected, kind))
+
+
+def test_run_without_responses_round_trip(simulated_store, tmp_path):
+    store, _, _ = simulated_store
+    observation = read_observation(1001, store.hdus(1001, ("events", "gti")))
+    (run,) = run_images(observation, GEOMETRY, [(1.0, 10.0)], (0, 2))
+    path = tmp_path / "1001.fits"
+    provenance = Provenance.of(run, {}, (1.0, 10.0), cards=run_cards(run))
+    write_run(path, {"band": run}, {"band": provenance}, for_integral_flux=False)
+    again = RunFile(path, GEOMETRY).images("band")
+    assert np.array_equal(again.counts, run.counts)
+    assert again.bkg is None and again.exposure is None

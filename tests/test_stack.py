@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
@@ -8,7 +9,8 @@ from gammastack.errors import InputError
 from gammastack.runs.images import RunImages
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.norm import fit_bkg_norm
-from gammastack.stacking.stack import bkg_norm_table, require_used, stack_runs
+from gammastack.stacking.run_table import bkg_norm_table
+from gammastack.stacking.stack import require_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)
@@ -132,8 +134,6 @@ def test_counts_only():
 
 
 def test_norm_table_holds_the_used_runs():
-    import pandas as pd
-
     _, records = stack_runs(GEOMETRY, [make_run(1), make_run(2, counts=0)], MASK)
     table = bkg_norm_table(pd.DataFrame(records))
     assert table["OBS_ID"].tolist() == [1]

@@ -5,7 +5,7 @@ from functools import cache
 
 import pandas as pd
 
-from gammastack.stacking.stack import bkg_norm_table
+from gammastack.stacking.run_table import bkg_norm_table
 from validation.disks import MEAN, PULL, WIDTH, Disks, disks_of_field, moments
 from validation.report import table
 from validation.simulation import IRF, MODEL, Experiment, in_parallel, stacked

@@ -23,8 +23,7 @@ BLOCK = 2880
 CARD = 80
 END = b"END".ljust(CARD)
 BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
-# Code of a column by the kind of its numpy type
-COLUMN_CODES = {"b": "L", "i": "K", "f": "D"}
+# Type of a column by its code
 TYPES = {"L": "S1", "J": ">i4", "K": ">i8", "D": ">f8"}
 # ASCII punctuation, which a checksum must not have
 PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
@@ -104,13 +103,14 @@ class Table:
     @cached_property
     def _parts(self):
         # Kept, since a job writes the same table into many files
-        arrays = {name: _column(values) for name, values in self.columns.items()}
+        columns = {name: _column(values) for name, values in self.columns.items()}
+        arrays = {name: array for name, (array, _) in columns.items()}
         n_rows = len(next(iter(arrays.values())))
         rows = np.empty(n_rows, [(name, one.dtype) for name, one in arrays.items()])
         cards = []
-        for number, (name, array) in enumerate(arrays.items(), 1):
+        for number, (name, (array, form)) in enumerate(columns.items(), 1):
             rows[name] = array
-            cards += [(f"TTYPE{number}", name), (f"TFORM{number}", _form(array))]
+            cards += [(f"TTYPE{number}", name), (f"TFORM{number}", form)]
             if unit := (self.units or {}).get(name):
                 cards.append((f"TUNIT{number}", unit))
         size = [("NAXIS1", rows.dtype.itemsize), ("NAXIS2", n_rows)]
@@ -121,21 +121,17 @@ class Table:
 
 
 def _column(values):
+    """An array in the byte order of FITS, and its TFORM."""
     array = np.asarray(values)
     if array.dtype.kind == "b":
-        return np.where(array, b"T", b"F")
+        return np.where(array, b"T", b"F"), "L"
     if array.dtype.kind in "iuf":
-        return array.astype(">f8" if array.dtype.kind == "f" else ">i8")
+        code = "D" if array.dtype.kind == "f" else "K"
+        return array.astype(TYPES[code]), code
     # FITS knows nothing but ASCII
     texts = [str(one).encode("ascii", "backslashreplace") for one in array.tolist()]
-    return np.array(texts, f"S{max(map(len, texts), default=1) or 1}")
-
-
-def _form(array):
-    if array.dtype == "S1" and set(array.tolist()) <= {b"T", b"F"} and len(array):
-        return "L"
-    kind = array.dtype.kind
-    return f"{array.dtype.itemsize}A" if kind == "S" else COLUMN_CODES[kind]
+    length = max(map(len, texts), default=1) or 1
+    return np.array(texts, f"S{length}"), f"{length}A"
 
 
 def _encoded(cards, name, text, data, dtype):

@@ -12,11 +12,12 @@ SIMULATED_STORE = "simulated-dl3"
 PATTERNS = {
     "store": re.escape(SIMULATED_STORE),
     "field": r"[^/]+",
-    "band": r"[\d.e+-]+[A-Za-z]+-[\d.e+-]+[A-Za-z]+",
+    "band": r"\d[\d.e+-]*[A-Za-z]+-\d[\d.e+-]*[A-Za-z]+",
     "obs_id": r"\d+",
     "group": r"all|[0-3]+",
     "zenith": r"[\d.e]+-[\d.e]+",
-    "radius": r"(?:_[\d.e+-]+[A-Za-z]+)?",
+    # It begins with a digit: flux_corr_errn is no flux_corr
+    "radius": r"(?:_\d[\d.e+-]*[A-Za-z]+)?",
 }
 # What counted pixels are, which FITS has no unit for
 NO_UNITS = ("counts", "runs", "sigma")

@@ -18,7 +18,7 @@ NOT_CODE = "gammastack/version.py"
 # Of the table of products, only the lines count that say something of the step
 TABLE = "gammastack/products.py"
 SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
-# A string after one of these is an expression of its own: a docstring, or without effect
+# A string after one of these that is all of a statement is a docstring, or without effect
 BEFORE_STATEMENT = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None)
 # Since Python 3.12 a formatted string is more than one token
 FSTRING_START = getattr(tokenize, "FSTRING_START", None)
@@ -136,8 +136,9 @@ def tokens(source):
     -------
     list of str
     """
-    found, depth, before, start = [], 0, None, None
-    lines = source.splitlines(keepends=True)
+    found, depth, before, start, prose = [], 0, None, None, []
+    # As Python counts lines
+    lines = io.StringIO(source).readlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == FSTRING_START:
             depth += 1
@@ -145,18 +146,32 @@ def tokens(source):
         if depth:
             depth -= token.type == FSTRING_END
             if not depth:
-                found.append(_between(lines, start, token.end))
-                before, start = token.type, None
+                found += [*prose, _between(lines, start, token.end)]
+                before, start, prose = token.type, None, []
             continue
         if token.type in SKIPPED:
             continue
-        if token.type == tokenize.STRING and before in BEFORE_STATEMENT:
+        if before in BEFORE_STATEMENT and _is_prose(token):
+            prose.append(token.string)
             continue
+        if prose and token.type == tokenize.NEWLINE:
+            prose = []
+            continue
+        found += prose
+        prose = []
         name = tokenize.tok_name[token.type]
         is_layout = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
         found.append(name if is_layout else token.string)
         before = token.type
     return found
+
+
+def _is_prose(token):
+    """Whether it is a string that says the same each time, and may be a docstring."""
+    if token.type != tokenize.STRING:
+        return False
+    quote = token.string[-1]
+    return "f" not in token.string.partition(quote)[0].lower()
 
 
 def _between(lines, start, stop):

@@ -1,0 +1,256 @@
+"""The table of products, and the questions that are answered from it."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from astropy import units as u
+
+from gammastack.config.fields import read_config
+from gammastack.errors import InputError
+from gammastack.files import layout
+from gammastack.files.layout import (
+    bunit,
+    check_steps,
+    final_products,
+    lines_of,
+    of_band,
+    of_radius,
+    outputs_of,
+    product_at,
+    unit_of,
+    wildcards,
+)
+from gammastack.products import STEPS, TABLE
+
+BANDS = [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]
+LOW, HIGH = "1TeV-10TeV", "10TeV-50TeV"
+
+
+def field(**settings):
+    own = {"datastore": "store", "center": [83.6, 22.0], "energy_bands": BANDS}
+    return read_config({**own, **settings, "fields": {"crab": {}}}).fields["crab"]
+
+
+RING = {"method": "ring", "r_in": "0.5 deg", "width": "0.3 deg"}
+COUNTS = field(make_background_image=False)
+
+
+def test_table_and_steps_belong_together():
+    for one in TABLE:
+        # A step makes all of what its wildcards name, in all bands and radii
+        more = {"band", "radius", "store"}
+        named = set(wildcards(one.file))
+        assert set(STEPS[one.step]) <= named <= {*STEPS[one.step], *more}, one
+        assert not one.condition or hasattr(COUNTS, one.condition), one
+    names, files = ([getattr(one, key) for one in TABLE] for key in ("name", "file"))
+    assert len(set(names)) == len(names) and len(set(files)) == len(files)
+
+
+def test_outputs_of_a_step_for_all_bands():
+    outputs = outputs_of("stack", COUNTS)
+    assert outputs == {
+        "runs": "{field}/runs.csv",
+        f"runs_of_band_{LOW}": f"{{field}}/{LOW}/runs.csv",
+        f"runs_of_band_{HIGH}": f"{{field}}/{HIGH}/runs.csv",
+        f"counts_{LOW}": f"{{field}}/{LOW}/counts.fits",
+        f"counts_{HIGH}": f"{{field}}/{HIGH}/counts.fits",
+    }
+    assert of_band(outputs, HIGH) == {
+        "runs_of_band": f"{{field}}/{HIGH}/runs.csv",
+        "counts": f"{{field}}/{HIGH}/counts.fits",
+    }
+
+
+def test_band_whose_name_ends_like_another():
+    """11 TeV to 20 TeV and 1 TeV to 20 TeV."""
+    bands = [["1 TeV", "20 TeV"], ["11 TeV", "20 TeV"]]
+    outputs = outputs_of("stack", field(energy_bands=bands))
+    for band in ("1TeV-20TeV", "11TeV-20TeV"):
+        assert of_band(outputs, band)["counts"] == f"{{field}}/{band}/counts.fits"
+
+
+def test_outputs_of_a_step_for_all_radii():
+    outputs = outputs_of("maps", field(radius=["0.1 deg", "0.2 deg"]))
+    assert outputs["flux_corr_ul"] == "{field}/{band}/flux_corr_ul.fits"
+    assert outputs["flux_corr_0.2deg"] == "{field}/{band}/flux_corr_0.2deg.fits"
+    first, second = of_radius(outputs, ""), of_radius(outputs, "_0.2deg")
+    assert (
+        first.keys()
+        == second.keys()
+        == {
+            *("significance", "excess_corr", "flux_corr", "flux_corr_errn"),
+            *("flux_corr_errp", "flux_corr_ul", "flux_corr_sensitivity"),
+        }
+    )
+    assert second["flux_corr_ul"] == "{field}/{band}/flux_corr_ul_0.2deg.fits"
+
+
+@pytest.mark.parametrize(
+    "step, settings, more",
+    [
+        ("maps", {"background": RING}, {"alpha"}),
+        (
+            "stack",
+            {"background": RING, "energy_bands": BANDS[:1]},
+            {f"{name}_{LOW}" for name in ("off", "acceptance", "acceptance_off")},
+        ),
+        ("exclusion_mask", {"exclusion_mask": [{"threshold": 5}]}, {"known_sources"}),
+        ("acceptance", {"background": {"method": "acceptance"}}, {"model", "picture"}),
+    ],
+)
+def test_outputs_under_a_condition(step, settings, more):
+    plain = {key: settings[key] for key in settings if key == "energy_bands"}
+    with_it, without = (
+        outputs_of(step, field(**settings)),
+        outputs_of(step, field(**plain)),
+    )
+    assert with_it.keys() - without.keys() == more
+    assert without.items() <= with_it.items()
+
+
+def test_tables_of_norms_can_be_left_out():
+    left_out = outputs_of("stack", field(save_bkg_scale=False))
+    assert not [name for name in left_out if "norm_csv" in name or "table" in name]
+
+
+def test_outputs_of_what_belongs_to_no_field():
+    assert outputs_of("summary") == {"summary": "summary.csv"}
+    assert outputs_of("simulate_run") == {"dl3": "simulated-dl3/run_{obs_id}.fits"}
+
+
+def test_final_products():
+    made = set(final_products(COUNTS))
+    assert made == {
+        "crab/runs.csv",
+        *(
+            f"crab/{band}/{name}"
+            for band in (LOW, HIGH)
+            for name in ("runs.csv", "counts.fits")
+        ),
+    }
+    acceptance = field(background={"method": "acceptance"})
+    made = set(final_products(acceptance, ["0-20", "20-90"]))
+    assert {"crab/acceptance/zenith_20-90.fits", f"crab/{LOW}/flux_corr.fits"} <= made
+    assert not [
+        one for one in made if "{" in one or "/runs/" in one or "/groups/" in one
+    ]
+    # Without runs there is no acceptance
+    assert not [one for one in final_products(acceptance) if "zenith" in one]
+
+
+def test_path_of_each_final_product_leads_back_to_it():
+    own = field(
+        background={**RING, "model": "acceptance"},
+        exclusion_mask=[{"threshold": 5}],
+        radius=["0.1 deg", "0.2 deg", 3],
+    )
+    others = {"zenith_0-90": ("model", "picture"), "runs": ("runs", "runs_of_band")}
+    others["table_bkg_norm"] = "table_bkg_norm", "table_bkg_norm_csv"
+    paths = list(final_products(own, ["0-90"]))
+    assert len(paths) == len(set(paths))
+    for path in paths:
+        stem = re.sub(r"_(0\.2deg|3pix)$", "", Path(path).stem)
+        found = product_at(path.removeprefix("crab/"))
+        assert found.name in others.get(stem, (stem,))
+        assert path.endswith(Path(found.file).suffix)
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("1TeV-10TeV/flux_corr_ul.fits", "flux_corr_ul"),
+        ("1TeV-10TeV/flux_corr_errn.fits", "flux_corr_errn"),
+        ("1TeV-10TeV/flux_corr_0.2deg.fits", "flux_corr"),
+        ("1TeV-10TeV/flux_corr_ul_3pix.fits", "flux_corr_ul"),
+        ("1TeV-10TeV/flux_corr_2e-05deg.fits", "flux_corr"),
+        ("0.5TeV-1e+02TeV/counts.fits", "counts"),
+        ("500GeV-1TeV/counts.fits", "counts"),
+        ("runs/1001.fits", "images"),
+        ("runs/1001.json", "record"),
+        ("groups/all.fits", "sums"),
+        ("groups/0312.fits", "sums"),
+        ("acceptance/zenith_22.5-45.fits", "model"),
+        ("runs.csv", "runs"),
+        ("1TeV-10TeV/runs.csv", "runs_of_band"),
+        ("provenance/prov.json", "prov"),
+        ("archive.zip", "archive"),
+    ],
+)
+def test_product_at_a_path(name, expected):
+    assert product_at(name).name == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "notes.txt", "1TeV-10TeV", "1TeV-10TeV/", "counts.fits"),
+        *("1TeV-10TeV/flux_corr_up.fits", "1TeV-10TeV/flux_corr_fits"),
+        *("1TeV-10TeV/counts_0.2deg.fits", "1TeV-10TeV/counts.fits.gz"),
+        *("old/1TeV-10TeV/counts.fits", "runs/1001/counts.fits", "runs/crab.fits"),
+        *("groups/04.fits", "provenance/stack.json", "summary.csv", "run_1001.fits"),
+        *("1TeV-10TeV/counts.fits\n", "1TeV-10TeV\\counts.fits"),
+    ],
+)
+def test_file_that_is_no_product(name):
+    assert product_at(name) is None
+
+
+def test_steps_that_fit():
+    check_steps(STEPS)
+
+
+def test_product_of_a_step_without_code():
+    message = r"maps that makes .*excess\.fits .* no scripts/steps/maps\.py"
+    with pytest.raises(InputError, match=message):
+        check_steps(STEPS.keys() - {"maps"})
+
+
+@pytest.mark.parametrize(
+    "in_steps, in_code", [(True, True), (False, True), (True, False)]
+)
+def test_step_without_a_product(monkeypatch, in_steps, in_code):
+    if in_steps:
+        monkeypatch.setitem(STEPS, "contours", ("field",))
+    code = {*STEPS, "contours"} if in_code else STEPS.keys() - {"contours"}
+    message = r"steps/contours\.py: no line of TABLE in gammastack/products\.py"
+    with pytest.raises(InputError, match=message):
+        check_steps(code)
+
+
+def test_product_of_a_step_without_wildcards(monkeypatch):
+    line = replace(TABLE[0], name="contours", step="contours", file="{field}/contours")
+    monkeypatch.setattr(layout, "TABLE", (*TABLE, line))
+    message = (
+        r"products\.py: the step contours that makes \{field\}/contours is not in STEPS"
+    )
+    with pytest.raises(InputError, match=message):
+        check_steps({*STEPS, "contours"})
+
+
+@pytest.mark.parametrize("integral", [True, False])
+def test_units_are_those_of_fits(integral):
+    """Excess over exposure is a flux; what is counted has no unit, but is said."""
+    for one in TABLE:
+        unit = bunit(one.name, integral)
+        assert u.Unit(unit, format="fits") is not None
+        assert unit in ("", unit_of(one, integral))
+    exposure, flux = (u.Unit(bunit(name, integral)) for name in ("exposure", "flux"))
+    assert (exposure * flux).to("") == pytest.approx(1e4)
+    assert flux.is_equivalent("m-2 s-1" if integral else "m-2 s-1 TeV-1")
+    for name, counted in [
+        ("counts", "counts"),
+        ("n_runs", "runs"),
+        ("significance", "sigma"),
+    ]:
+        assert bunit(name, integral) == ""
+        assert unit_of(layout.IMAGES[name], integral) == counted
+    assert bunit("nothing", integral) == ""
+
+
+def test_lines_of_a_step_have_what_its_files_hold():
+    assert {one.name for one in lines_of("run_images")} == {
+        *("images", "record", "counts", "bkg", "exposure")
+    }
+    assert [one.name for one in lines_of("summary")] == ["summary"]

@@ -1,0 +1,141 @@
+"""Which rooms of the library know of which, and of which ones the steps are made.
+
+A step is made again when a module changes that it depends on: what it does not need must not
+be among them.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gammastack.products import STEPS
+from gammastack.provenance.software import software
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+# What each room may import beside itself. The modules of files/ are rooms of their own:
+# each knows the room whose results it writes
+MAY_IMPORT = {
+    "errors": "",
+    "version": "",
+    "products": "",
+    "sky": "errors",
+    "dl3": "errors sky",
+    "runs": "dl3 errors sky",
+    "acceptance": "dl3 errors sky",
+    "stacking": "errors sky",
+    "maps": "errors sky",
+    "files.fits": "errors",
+    "files.gadf": "",
+    "files.layout": "errors products",
+    "provenance": "errors files.layout version",
+    "files.header": "files.fits provenance sky version",
+    "files.band": "files.fits files.header files.layout provenance",
+    "files.histogram": "acceptance files.fits files.header provenance",
+    "files.run": "files.fits files.header files.layout provenance runs",
+    "files.group": "files.fits files.header files.layout files.run provenance stacking",
+    "config": "errors files.layout sky",
+    "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
+    "maker": "dl3 errors files.header files.layout maps runs sky stacking",
+    "summary": "",
+}
+SCIENCE = "dl3", "sky", "runs", "acceptance", "stacking", "maps"
+# The rooms of the stages that each step may depend on
+STAGES = {*SCIENCE, "archive", "config", "maker"}
+STEPS_MAY_NEED = {
+    "simulate_run": "dl3",
+    "simulate_index": "dl3",
+    "run_histogram": "acceptance dl3 sky",
+    "acceptance": "acceptance dl3 sky",
+    "run_images": "dl3 runs sky",
+    "exclusion_mask": "maps runs sky stacking",
+    "stack_group": "runs sky stacking",
+    "stack": "sky stacking",
+    "maps": "maps sky",
+    "provenance": "archive",
+    "archive_of_field": "archive sky",
+    "summary": "",
+}
+# The file of a run gives `RunImages`, whose module imports what makes them
+HOLES = {"exclusion_mask": "dl3", "stack_group": "dl3", "stack": "dl3 runs"}
+
+
+def room(path):
+    """Room of a module, by its path in the folder of the library."""
+    parts = Path(path).with_suffix("").parts
+    if parts[0] == "files" and parts[-1] != "__init__":
+        return ".".join(parts)
+    return parts[0]
+
+
+def rooms_of(module):
+    """All rooms that a module depends on."""
+    paths = software(module, SCRIPTS)["modules"]
+    in_library = [one for one in paths if one.startswith("gammastack/")]
+    names = {room(one.removeprefix("gammastack/")) for one in in_library}
+    return names - {"__init__", "files"}
+
+
+@cache
+def reach(name):
+    """A room with all rooms behind those that it may import."""
+    return {name}.union(*(reach(one) for one in MAY_IMPORT[name].split()))
+
+
+def modules():
+    folder = SCRIPTS / "gammastack"
+    for path in sorted(folder.rglob("*.py")):
+        if path.name != "__init__.py":
+            name = path.relative_to(SCRIPTS).with_suffix("").as_posix()
+            yield name.replace("/", "."), room(path.relative_to(folder))
+
+
+MODULES = dict(modules())
+
+
+def test_tables_are_complete():
+    assert set(MODULES.values()) == MAY_IMPORT.keys()
+    assert STEPS_MAY_NEED.keys() == STEPS.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_walls_between_rooms(module):
+    own = MODULES[module]
+    # The version counts as no code
+    assert rooms_of(module) - {"version"} <= reach(own)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_depend_on_what_they_need(step):
+    holes = set(HOLES.get(step, "").split())
+    found = rooms_of(f"steps.{step}") & STAGES
+    assert found - holes <= set(STEPS_MAY_NEED[step].split())
+
+
+@pytest.mark.xfail(
+    strict=True, reason="RunImages is in one module with what makes them"
+)
+@pytest.mark.parametrize("step", HOLES)
+def test_holes_in_the_walls(step):
+    found = rooms_of(f"steps.{step}")
+    assert not found & set(HOLES[step].split())
+
+
+@pytest.mark.parametrize("module", [one for one in MODULES if MODULES[one] in SCIENCE])
+def test_science_does_not_know_the_workflow(module):
+    made_of = software(module, SCRIPTS)
+    assert not made_of["packages"].keys() & {
+        "snakemake",
+        "yaml",
+        "jsonschema",
+        "rocrate",
+    }
+    assert not [one for one in made_of["modules"] if "/config/" in one]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_step_knows_snakemake_or_the_configuration(step):
+    """Both would make all results again: they are the business of the rules."""
+    made_of = software(f"steps.{step}", SCRIPTS)
+    assert "snakemake" not in made_of["packages"]
+    assert not [one for one in made_of["modules"] if "/config/" in one]
