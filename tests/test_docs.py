@@ -23,7 +23,9 @@ def test_table_of_products():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     rows = [row for row in text.splitlines() if row.startswith("| `")]
     expected = [line(product) for product in TABLE]
-    assert rows == expected, "docs/results.md needs these lines:\n" + "\n".join(expected)
+    assert rows == expected, "docs/results.md needs these lines:\n" + "\n".join(
+        expected
+    )
 
 
 def test_every_key_of_the_configuration_is_explained():
@@ -40,6 +42,10 @@ def test_length_of_the_readme():
 
 
 def test_links_between_documents():
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
+    for path in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("*/README.md"),
+    ]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"

@@ -95,7 +95,8 @@ def variants(step_name):
             key = tuple(outputs.items())
             fields_by_outputs.setdefault(key, []).append(field.name)
     for number, (outputs, fields) in enumerate(fields_by_outputs.items()):
-        name = f"{step_name}_{fields[0]}" if number else step_name
+        # Two words, so that it is not the name of another step
+        name = f"{step_name}_of_{fields[0]}" if number else step_name
         yield Variant(name, in_results(dict(outputs)), one_of(fields))
 
 
