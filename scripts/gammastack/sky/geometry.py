@@ -17,6 +17,15 @@ from gammastack.errors import InputError
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
+# Pixels at a time
+BLOCK = 8192
+
+
+def row_blocks(shape):
+    """Slices of the rows of an image: what is computed of each stays in the cache."""
+    ny, nx = shape
+    step = max(1, BLOCK // max(1, nx))
+    return [slice(start, start + step) for start in range(0, ny, step)]
 
 
 def unit_vectors(lon, lat):
@@ -244,10 +253,19 @@ class ImageGeometry:
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
 
+    def _grid_vectors(self, x, y):
+        """Vectors (3, ny, nx) of a grid with columns x (nx,) and rows y (ny,)."""
+        vectors = np.empty((3, len(y), len(x)))
+        for rows in row_blocks(vectors.shape[1:]):
+            lon, lat = self.wcs.wcs_pix2world(x, y[rows, None], 0)
+            vectors[:, rows] = unit_vectors(lon, lat)
+        # All at once: the last bits of a product depend on the size of the matrices
+        return _rotate(self._from_icrs.T, vectors)
+
     def pixel_vectors(self):
         """ICRS unit vectors (3, ny, nx) of the pixel centres, NaN off the sky."""
-        y, x = np.indices(self.shape, dtype=float)
-        return self._vectors(x, y)
+        ny, nx = self.shape
+        return self._grid_vectors(np.arange(nx), np.arange(ny))
 
     def pixel_coordinates(self, ra, dec):
         """Zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
@@ -273,11 +291,13 @@ class ImageGeometry:
         triangles, Van Oosterom & Strackee (1983), DOI 10.1109/TBME.1983.325207.
         """
         ny, nx = self.shape
-        y, x = np.indices((ny + 1, nx + 1), dtype=float) - 0.5
-        corners = self._vectors(x, y)
+        corners = self._grid_vectors(np.arange(nx + 1) - 0.5, np.arange(ny + 1) - 0.5)
         a, b = corners[:, :-1, :-1], corners[:, :-1, 1:]
         c, d = corners[:, 1:, 1:], corners[:, 1:, :-1]
-        area = _triangle_area(a, b, c) + _triangle_area(a, c, d)
+        area = np.empty(self.shape)
+        for rows in row_blocks(self.shape):
+            first = _triangle_area(a[:, rows], b[:, rows], c[:, rows])
+            area[rows] = first + _triangle_area(a[:, rows], c[:, rows], d[:, rows])
         return np.nan_to_num(area)
 
     def cutout(self, ra, dec, radius):
