@@ -5,14 +5,15 @@ Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 """
 
 import gzip
-from contextlib import ExitStack, contextmanager
+import math
+import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 from astropy.time import ScaleValueError, Time
 
 from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
@@ -20,6 +21,13 @@ from gammastack.errors import InputError
 from gammastack.sky.geometry import separation, unit_vectors
 
 GZIP_MAGIC = b"\x1f\x8b"
+# FITS 4.0: bytes of a block and of a card; a card with a text or another value
+FITS_BLOCK, CARD_SIZE = 2880, 80
+CARD = re.compile(r"(.{8})= *(?:'((?:[^']|'')*)'|([^/ ]+))")
+TFORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
+# Numbers as numpy names them, and bytes of an element of what is not a number
+NUMBERS = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
+OTHER_SIZES = {"L": 1, "X": 1 / 8, "A": 1, "C": 8, "M": 16, "P": 8, "Q": 16}
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
 # Files of this writer declare FOVALIGN = RADEC, but have the field-of-view longitude
@@ -138,13 +146,11 @@ def read_observation(obs_id, hdus):
     InputError
         Naming the file, the HDU and the column or key that is at fault.
     """
-    with ExitStack() as stack:
-        paths = {location.path for location in hdus.values()}
-        files = {path: stack.enter_context(_open(path)) for path in sorted(paths)}
-        tables = {
-            kind: _Table(files[location.path], location)
-            for kind, location in hdus.items()
-        }
+    paths = {location.path for location in hdus.values()}
+    files = {path: _read_hdus(path) for path in sorted(paths)}
+    tables = {
+        kind: _Table(files[location.path], location) for kind, location in hdus.items()
+    }
     events_table, gti_table = tables["events"], tables["gti"]
     header = events_table.header
     time_ref = events_table.time_reference()
@@ -205,20 +211,26 @@ def oddities(observation, index_row):
 class _Table:
     """A binary table HDU whose complaints name the file and the HDU."""
 
-    def __init__(self, hdulist, location):
+    def __init__(self, hdus, location):
         self.where = f"{location.path}[{location.hdu_name}]"
         self.hdu_class = location.hdu_class
+        name = location.hdu_name.upper()
+        if name not in hdus:
+            self.fail(
+                f"the file has no such HDU (it has {', '.join(list(hdus)[1:])});"
+                " the HDU index of the store does not fit the file"
+            )
+        self.header, data = hdus[name]
+        if self.header.get("XTENSION") != "BINTABLE":
+            self.fail("not a binary table")
         with _naming_the_file(location.path):
-            names = [hdu.name for hdu in hdulist]
-            if location.hdu_name.upper() not in names:
-                self.fail(
-                    f"the file has no such HDU (it has {', '.join(names[1:])});"
-                    " the HDU index of the store does not fit the file"
-                )
-            hdu = hdulist[location.hdu_name]
-            if not isinstance(hdu, fits.BinTableHDU):
-                self.fail("not a binary table")
-            self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
+            self._rows = _rows(self.header, data)
+        # Number of the first column of each name
+        self._numbers = {}
+        for number in self._rows.dtype.names:
+            name = str(self.header.get(f"TTYPE{number}", ""))
+            self._numbers.setdefault(name, number)
+        self.names = list(self._numbers)
 
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
@@ -235,18 +247,38 @@ class _Table:
 
     def column(self, name, unit, default_unit=None):
         """A column as float64 in `unit`."""
-        if name not in self.columns.names:
-            self.fail(f"no column {name} (it has {', '.join(self.columns.names)})")
-        text = self.columns[name].unit or default_unit
+        values = self._values(name)
+        text = self.header.get(f"TUNIT{self._numbers[name]}") or default_unit
         if text is None:
             self.fail(
                 f"column {name} has no unit (TUNIT); {unit} or the like is needed"
             )
         try:
-            factor = _unit(text).to(unit)
+            factor = _factor(text, unit)
         except (ValueError, TypeError):
             self.fail(f"column {name} has unit '{text}', which is no {unit}")
-        return np.asarray(self._data[name], dtype=float) * factor
+        return np.asarray(values, dtype=float) * factor
+
+    def _values(self, name):
+        """A column with the shape TDIM of its cells, and scaled."""
+        if name not in self.names:
+            self.fail(f"no column {name} (it has {', '.join(self.names)})")
+        number = self._numbers[name]
+        values = self._rows[number]
+        if values.dtype.kind == "V":
+            self.fail(f"column {name} holds no numbers")
+        shape = re.findall(r"\d+", str(self.header.get(f"TDIM{number}")))[::-1]
+        shape = tuple(map(int, shape))
+        if shape and math.prod(shape) == math.prod(values.shape[1:]):
+            values = values.reshape(len(values), *shape)
+        if self.header.get(f"TZERO{number}") == 2**63:
+            # An unsigned integer, whose last digits a float does not hold
+            return values.astype("u8") + np.uint64(2**63)
+        if f"TSCAL{number}" in self.header:
+            values = values.astype(float) * self.number(f"TSCAL{number}")
+        if f"TZERO{number}" in self.header:
+            values = values.astype(float) + self.number(f"TZERO{number}")
+        return values
 
     def axis(self, name, unit):
         """Lower and upper bin edges of an IRF axis."""
@@ -261,10 +293,10 @@ class _Table:
         FITS stores the axis that is named first among the columns as the
         fastest one. Some writers do the opposite, which shows in the shape.
         """
-        if not len(self._data):
+        if not len(self._rows):
             self.fail("the table has no row")
-        order = sorted(axes, key=lambda axis: self.columns.names.index(f"{axis}_LO"))
-        sizes = {axis: self.columns[f"{axis}_LO"].array.shape[-1] for axis in axes}
+        order = sorted(axes, key=lambda axis: self.names.index(f"{axis}_LO"))
+        sizes = {axis: self._values(f"{axis}_LO").shape[-1] for axis in axes}
         values = self.column(name, unit)[0]
         for candidate in (order[::-1], order):
             if values.shape == tuple(sizes[axis] for axis in candidate):
@@ -300,21 +332,84 @@ class _Table:
             )
 
 
-@contextmanager
-def _open(path):
+def _read_hdus(path):
+    """Header and data of the HDUs of a file by name, of several with a name the first.
+
+    `astropy.io.fits` takes longer than all the rest of a run's reading, for what is not
+    needed here: cards and columns that are never looked at, and changes to them.
+    """
     if not Path(path).is_file():
         raise InputError(
             f"{path}: no such file. It is listed in the HDU index of the store;"
             " restore it, or leave the run out with observations: exclude."
         )
+    hdus, start = {}, 0
     with _naming_the_file(path):
         content = Path(path).read_bytes()
         if content.startswith(GZIP_MAGIC):
-            # All at once: seeking in a compressed file starts over each time
             content = gzip.decompress(content)
-        hdulist = fits.open(BytesIO(content))
-    with hdulist:
-        yield hdulist
+        while not hdus or content.startswith(b"XTENSION", start):
+            header, start = _header(content, start)
+            stop = start + _data_size(header)
+            if stop > len(content):
+                raise ValueError(f"{stop - len(content)} bytes are missing")
+            name = str(header.get("EXTNAME", "" if hdus else "PRIMARY")).upper()
+            hdus.setdefault(name, (header, memoryview(content)[start:stop]))
+            start = _end_of_block(stop)
+    return hdus
+
+
+def _end_of_block(place):
+    return math.ceil(place / FITS_BLOCK) * FITS_BLOCK
+
+
+def _header(content, start):
+    """Values of a header by key, and the place of the data behind it."""
+    header = {}
+    for place in range(start, len(content), CARD_SIZE):
+        card = content[place : place + CARD_SIZE].decode("ascii", "replace")
+        if found := CARD.match(card):
+            key, *value = found.groups()
+            header.setdefault(key.rstrip(), _value(*value))
+        elif card.rstrip() == "END":
+            return header, _end_of_block(place + CARD_SIZE)
+    raise ValueError("a header without END")
+
+
+def _value(text, other):
+    """Value of a card: a text, or what else it is; as it stands if it is not valid."""
+    if text is not None:
+        return text.replace("''", "'").rstrip()
+    if other in ("T", "F"):
+        return other == "T"
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(other.replace("D", "E"))
+    return other
+
+
+def _data_size(header):
+    """Bytes of the data of an HDU, without the padding."""
+    axes = [header[f"NAXIS{number + 1}"] for number in range(header["NAXIS"])]
+    n = (math.prod(axes) if axes else 0) + header.get("PCOUNT", 0)
+    return abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1) * n
+
+
+def _rows(header, data):
+    """Rows of a binary table, each field with the number of its column as its name."""
+    fields = []
+    for number in range(1, header["TFIELDS"] + 1):
+        repeat, code = TFORM.match(header[f"TFORM{number}"].upper()).groups()
+        repeat = int(repeat or 1)
+        if code in NUMBERS:
+            kind, shape = NUMBERS[code], () if repeat == 1 else (repeat,)
+        else:
+            kind, shape = f"V{math.ceil(repeat * OTHER_SIZES[code])}", ()
+        fields.append((f"{number}", kind, shape))
+    rows = np.ndarray(header["NAXIS2"], fields, data)
+    if rows.itemsize != header["NAXIS1"]:
+        raise ValueError("the rows are not as long as their columns")
+    return rows
 
 
 @contextmanager
@@ -331,13 +426,17 @@ def _naming_the_file(path):
         ) from error
 
 
-def _unit(text):
-    """Unit of a text, with any number of divisions: astropy refuses "1/s/MeV/sr"."""
+@lru_cache(maxsize=128)
+def _factor(text, unit):
+    """Value in `unit` of the unit in a text.
+
+    With any number of divisions: astropy refuses "1/s/MeV/sr".
+    """
     first, *divisors = text.split("/")
-    unit = u.Unit(first)
+    ours = u.Unit(first)
     for divisor in divisors:
-        unit = unit / u.Unit(divisor)
-    return unit
+        ours = ours / u.Unit(divisor)
+    return ours.to(unit)
 
 
 def _events(table):
@@ -386,7 +485,7 @@ def _effective_area(table):
 
 def _background(table, events_header):
     table.refuse_point_like()
-    name = "BKG" if "BKG" in table.columns.names else "BGD"
+    name = "BKG" if "BKG" in table.names else "BGD"
     unit = "s-1 TeV-1 sr-1"
     energy = table.axis("ENERG", "TeV")
     if table.hdu_class == "bkg_2d":
