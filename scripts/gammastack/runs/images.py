@@ -119,6 +119,8 @@ def run_images(
     pointing = observation.pointing
     view = field_of_view(geometry, pointing.ra, pointing.dec, offset_band)
 
+    start, stop = (time.utc.isot for time in (observation.start, observation.stop))
+
     def one_band(band):
         events = observation.events, observation.gti
         n_events = np.sum(select_events(*events, pointing, band, offset_band))
@@ -137,8 +139,8 @@ def run_images(
         counts = counts_image(*events, view, band)
         return RunImages(
             obs_id=observation.obs_id,
-            start=observation.start.utc.isot,
-            stop=observation.stop.utc.isot,
+            start=start,
+            stop=stop,
             livetime=observation.livetime,
             ontime=observation.ontime,
             geometry=view.geometry,

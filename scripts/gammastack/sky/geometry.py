@@ -5,7 +5,7 @@ at poles and at the wrap of a longitude.
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from astropy.coordinates import CartesianRepresentation, SkyCoord
@@ -123,7 +123,12 @@ def field_of_view(geometry, ra, dec, offset_band):
     offset_band : tuple of float
         Smallest (included) and largest (excluded) offset in deg.
     """
-    low, high = offset_band
+    return _field_of_view(geometry, float(ra), float(dec), *offset_band)
+
+
+# The last ones are kept: runs take turns at the few wobble positions around a source
+@lru_cache(maxsize=4)
+def _field_of_view(geometry, ra, dec, low, high):
     cutout = geometry.cutout(ra, dec, high)
     vectors = cutout.pixel_vectors()
     offset = separation(vectors, unit_vectors(ra, dec))
@@ -147,12 +152,20 @@ def offset_coordinates(vectors, ra, dec):
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageGeometry:
     """A celestial WCS and the shape (ny, nx) of the image that it describes."""
 
     wcs: WCS
     shape: tuple
+
+    def __eq__(self, other):
+        if not isinstance(other, ImageGeometry):
+            return NotImplemented
+        return self.shape == other.shape and self.wcs.wcs == other.wcs.wcs
+
+    def __hash__(self):
+        return hash((self.shape, *self.wcs.wcs.crpix, *self.wcs.wcs.crval))
 
     @classmethod
     def create(cls, center, frame, projection, width, binsz):
