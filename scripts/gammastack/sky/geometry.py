@@ -18,7 +18,7 @@ FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
 # Pixels at a time
-BLOCK = 8192
+BLOCK = 16384
 
 
 def row_blocks(shape):
