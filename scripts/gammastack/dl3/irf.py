@@ -26,7 +26,7 @@ LARGEST_STEP = 3.0
 # Edges in files are often float32
 EDGE_TOLERANCE = 1e-6
 # Positions at a time, so that all that is computed of them stays in the processor's cache
-BLOCK = 2048
+BLOCK = 4096
 
 
 def _line(nodes, x):
