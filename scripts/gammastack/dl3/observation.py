@@ -418,7 +418,7 @@ def _naming_the_file(path):
         yield
     except InputError:
         raise
-    # What astropy raises on a damaged file is not documented
+    # A damaged file can raise anything
     except Exception as error:
         raise InputError(
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
