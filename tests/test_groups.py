@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from gammastack.runs.images import RunImages
+from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.groups import CAPACITY, stable_groups
 from gammastack.stacking.stack import Stack, stack_runs

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gammastack.errors import InputError
-from gammastack.runs.images import RunImages
+from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.norm import fit_bkg_norm
 from gammastack.stacking.run_table import bkg_norm_table

@@ -155,7 +155,7 @@ class Experiment:
 
         Returns
         -------
-        list of gammastack.runs.images.RunImages
+        list of gammastack.runs.run.RunImages
         """
         return [self._realised(run, seed) for run in runs or self.runs(seed)]
 

@@ -2,8 +2,7 @@
 
 from gammastack.files.fits import read, write
 from gammastack.files.header import read_config, runs_frame, times_of
-from gammastack.files.layout import bunit
-from gammastack.files.run import hdu_name
+from gammastack.files.layout import bunit, hdu_name
 from gammastack.provenance.origin import Origin
 from gammastack.stacking.stack import Stack
 

@@ -170,6 +170,11 @@ def bunit(name, for_integral_flux):
     return "" if unit in NO_UNITS else unit
 
 
+def hdu_name(name, band):
+    """Name of the HDU of an image in a file with several bands."""
+    return f"{name}_{band}"
+
+
 def lines_of(step):
     """What the table of products says of a step: its own products and those that they hold."""
     own = [one for one in TABLE if one.step == step]

@@ -2,9 +2,9 @@
 
 from gammastack.files.fits import read, write
 from gammastack.files.header import times_of
-from gammastack.files.layout import bunit
+from gammastack.files.layout import bunit, hdu_name
 from gammastack.provenance.origin import Origin
-from gammastack.runs.images import RunImages
+from gammastack.runs.run import RunImages
 
 KINDS = ("counts", "bkg", "exposure")
 # Attribute of `RunImages`, key and comment of the cards from which a run is known again
@@ -18,13 +18,8 @@ CARDS = (
 )
 
 
-def hdu_name(kind, band):
-    """Return the name of the HDU of an image in a file with several bands."""
-    return f"{kind}_{band}"
-
-
 def run_cards(run):
-    """Return the header cards of a run, a `gammastack.runs.images.RunImages`."""
+    """Return the header cards of a run, a `gammastack.runs.run.RunImages`."""
     return tuple((key, getattr(run, name), text) for name, key, text in CARDS)
 
 
@@ -34,7 +29,7 @@ def write_run(path, images, provenances, for_integral_flux):
     Parameters
     ----------
     path : path
-    images : dict of str to gammastack.runs.images.RunImages
+    images : dict of str to gammastack.runs.run.RunImages
         By the name of the band.
     provenances : dict of str to gammastack.files.header.Provenance
         By the name of the band.
@@ -78,7 +73,7 @@ class RunFile:
         return self._hdus[hdu_name("counts", band)].header
 
     def images(self, band):
-        """Return the `gammastack.runs.images.RunImages` in a band."""
+        """Return the `gammastack.runs.run.RunImages` in a band."""
         header = self.header(band)
         names = {kind: hdu_name(kind, band) for kind in KINDS}
         times = times_of(header)

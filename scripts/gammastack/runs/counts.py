@@ -24,13 +24,11 @@ def select_events(events, gti, pointing, energy_band, offset_band):
     -------
     ndarray of bool, shape (n_events,)
     """
+    selected = gti.contains(events.time) & _in_band(events.energy, energy_band)
     center = unit_vectors(pointing.ra, pointing.dec)
-    offset = separation(unit_vectors(events.ra, events.dec), center)
-    return (
-        gti.contains(events.time)
-        & _in_band(events.energy, energy_band)
-        & _in_band(offset, offset_band)
-    )
+    position = unit_vectors(events.ra[selected], events.dec[selected])
+    selected[selected] = _in_band(separation(position, center), offset_band)
+    return selected
 
 
 def _in_band(values, band):

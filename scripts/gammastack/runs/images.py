@@ -1,70 +1,12 @@
-"""The images of one run: counts, background model and exposure on the field's pixel grid."""
-
-from dataclasses import dataclass
+"""How the images of one run are made, on the pixel grid of its field."""
 
 import numpy as np
 
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import counts_image, select_events
 from gammastack.runs.exposure import exposure_image
-from gammastack.sky.geometry import ImageGeometry, field_of_view
-
-
-@dataclass(frozen=True)
-class RunImages:
-    """Images of one run in one energy band.
-
-    Attributes
-    ----------
-    obs_id : int
-    start, stop : str
-        UTC of the first and the last good time, ISO 8601.
-    livetime, ontime : float
-        In s.
-    geometry : ImageGeometry
-        A cutout of the field's image.
-    n_events : int
-        Selected events in the whole field of view, also outside the image.
-    n_pixels : int
-        Pixels of the image in the run's offset band.
-    ra, dec : float
-        ICRS pointing in deg.
-    exposure_on_axis : float
-        Exposure at the pointing; 0 without responses.
-    counts : ndarray of int32, shape (ny, nx)
-    bkg : ndarray or None, shape (ny, nx)
-        Un-normalised expected counts.
-    exposure : ndarray or None, shape (ny, nx)
-    """
-
-    obs_id: int
-    start: str
-    stop: str
-    livetime: float
-    ontime: float
-    geometry: ImageGeometry
-    n_events: int
-    n_pixels: int
-    ra: float
-    dec: float
-    exposure_on_axis: float
-    counts: np.ndarray
-    bkg: np.ndarray | None = None
-    exposure: np.ndarray | None = None
-
-    n_obs = 1
-
-    @property
-    def covered(self):
-        """Pixels of which both the background and the exposure are known."""
-        return (self.bkg > 0) & (self.exposure > 0)
-
-    @property
-    def livetime_image(self):
-        """Livetime on axis in s that gives the exposure of each pixel."""
-        if not self.exposure_on_axis > 0:
-            return np.zeros(self.exposure.shape)
-        return self.livetime * self.exposure / self.exposure_on_axis
+from gammastack.runs.run import RunImages
+from gammastack.sky.geometry import field_of_view
 
 
 def run_images(
@@ -81,7 +23,7 @@ def run_images(
     Parameters
     ----------
     observation : gammastack.dl3.observation.Observation
-    geometry : ImageGeometry
+    geometry : gammastack.sky.geometry.ImageGeometry
         The field's whole image.
     energy_bands : sequence of tuple of float
         In TeV.
@@ -103,6 +45,8 @@ def run_images(
     pointing = observation.pointing
     view = field_of_view(geometry, pointing.ra, pointing.dec, offset_band)
 
+    start, stop = (time.utc.isot for time in (observation.start, observation.stop))
+
     def one_band(band):
         events = observation.events, observation.gti
         n_events = np.sum(select_events(*events, pointing, band, offset_band))
@@ -121,8 +65,8 @@ def run_images(
         counts = counts_image(*events, view, band)
         return RunImages(
             obs_id=observation.obs_id,
-            start=observation.start.utc.isot,
-            stop=observation.stop.utc.isot,
+            start=start,
+            stop=stop,
             livetime=observation.livetime,
             ontime=observation.ontime,
             geometry=view.geometry,

@@ -5,7 +5,7 @@ at poles and at the wrap of a longitude.
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,15 @@ WCS_KEYS = ("CTYPE", "CRVAL", "CDELT", "CRPIX")
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
+# Pixels at a time
+BLOCK = 16384
+
+
+def row_blocks(shape):
+    """Slices of the rows of an image: what is computed of each stays in the cache."""
+    ny, nx = shape
+    step = max(1, BLOCK // max(1, nx))
+    return [slice(start, start + step) for start in range(0, ny, step)]
 
 
 class Radius(NamedTuple):
@@ -136,7 +145,12 @@ def field_of_view(geometry, ra, dec, offset_band):
     offset_band : tuple of float
         Smallest (included) and largest (excluded) offset in deg.
     """
-    low, high = offset_band
+    return _field_of_view(geometry, float(ra), float(dec), *offset_band)
+
+
+# The last ones are kept: runs take turns at the few wobble positions around a source
+@lru_cache(maxsize=4)
+def _field_of_view(geometry, ra, dec, low, high):
     cutout = geometry.cutout(ra, dec, high)
     vectors = cutout.pixel_vectors()
     offset = separation(vectors, unit_vectors(ra, dec))
@@ -160,12 +174,20 @@ def offset_coordinates(vectors, ra, dec):
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageGeometry:
     """A celestial WCS and the shape (ny, nx) of the image that it describes."""
 
     wcs: WCS
     shape: tuple
+
+    def __eq__(self, other):
+        if not isinstance(other, ImageGeometry):
+            return NotImplemented
+        return self.shape == other.shape and self.wcs.wcs == other.wcs.wcs
+
+    def __hash__(self):
+        return hash((self.shape, *self.wcs.wcs.crpix, *self.wcs.wcs.crval))
 
     @classmethod
     def create(cls, center, frame, projection, width, binsz):
@@ -262,10 +284,19 @@ class ImageGeometry:
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
 
+    def _grid_vectors(self, x, y):
+        """Vectors (3, ny, nx) of a grid with columns x (nx,) and rows y (ny,)."""
+        vectors = np.empty((3, len(y), len(x)))
+        for rows in row_blocks(vectors.shape[1:]):
+            lon, lat = self.wcs.wcs_pix2world(x, y[rows, None], 0)
+            vectors[:, rows] = unit_vectors(lon, lat)
+        # All at once: the last bits of a product depend on the size of the matrices
+        return _rotate(self._from_icrs.T, vectors)
+
     def pixel_vectors(self):
         """ICRS unit vectors (3, ny, nx) of the pixel centres, NaN off the sky."""
-        y, x = np.indices(self.shape, dtype=float)
-        return self._vectors(x, y)
+        ny, nx = self.shape
+        return self._grid_vectors(np.arange(nx), np.arange(ny))
 
     def pixel_coordinates(self, ra, dec):
         """Zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
@@ -291,11 +322,13 @@ class ImageGeometry:
         triangles, Van Oosterom & Strackee (1983), DOI 10.1109/TBME.1983.325207.
         """
         ny, nx = self.shape
-        y, x = np.indices((ny + 1, nx + 1), dtype=float) - 0.5
-        corners = self._vectors(x, y)
+        corners = self._grid_vectors(np.arange(nx + 1) - 0.5, np.arange(ny + 1) - 0.5)
         a, b = corners[:, :-1, :-1], corners[:, :-1, 1:]
         c, d = corners[:, 1:, 1:], corners[:, 1:, :-1]
-        area = _triangle_area(a, b, c) + _triangle_area(a, c, d)
+        area = np.empty(self.shape)
+        for rows in row_blocks(self.shape):
+            first = _triangle_area(a[:, rows], b[:, rows], c[:, rows])
+            area[rows] = first + _triangle_area(a[:, rows], c[:, rows], d[:, rows])
         return np.nan_to_num(area)
 
     def cutout(self, ra, dec, radius):

@@ -93,7 +93,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
     Parameters
     ----------
     geometry : gammastack.sky.geometry.ImageGeometry
-    runs : iterable of gammastack.runs.images.RunImages
+    runs : iterable of gammastack.runs.run.RunImages
         Read one at a time.
     mask : ndarray of bool, shape (ny, nx), optional
         True = use for the norm; without it all pixels are used.

@@ -1,0 +1,64 @@
+"""The images of one run: what the step of the run makes, and those of the stack add up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gammastack.sky.geometry import ImageGeometry
+
+
+@dataclass(frozen=True)
+class RunImages:
+    """Images of one run in one energy band.
+
+    Attributes
+    ----------
+    obs_id : int
+    start, stop : str
+        UTC of the first and the last good time, ISO 8601.
+    livetime, ontime : float
+        In s.
+    geometry : ImageGeometry
+        A cutout of the field's image.
+    n_events : int
+        Selected events in the whole field of view, also outside the image.
+    n_pixels : int
+        Pixels of the image in the run's offset band.
+    ra, dec : float
+        ICRS pointing in deg.
+    exposure_on_axis : float
+        Exposure at the pointing; 0 without responses.
+    counts : ndarray of int32, shape (ny, nx)
+    bkg : ndarray or None, shape (ny, nx)
+        Un-normalised expected counts.
+    exposure : ndarray or None, shape (ny, nx)
+    """
+
+    obs_id: int
+    start: str
+    stop: str
+    livetime: float
+    ontime: float
+    geometry: ImageGeometry
+    n_events: int
+    n_pixels: int
+    ra: float
+    dec: float
+    exposure_on_axis: float
+    counts: np.ndarray
+    bkg: np.ndarray | None = None
+    exposure: np.ndarray | None = None
+
+    n_obs = 1
+
+    @property
+    def covered(self):
+        """Pixels of which both the background and the exposure are known."""
+        return (self.bkg > 0) & (self.exposure > 0)
+
+    @property
+    def livetime_image(self):
+        """Livetime on axis in s that gives the exposure of each pixel."""
+        if not self.exposure_on_axis > 0:
+            return np.zeros(self.exposure.shape)
+        return self.livetime * self.exposure / self.exposure_on_axis
