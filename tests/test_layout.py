@@ -19,6 +19,7 @@ from gammastack.files.layout import (
     of_radius,
     outputs_of,
     product_at,
+    products_of,
     unit_of,
     wildcards,
 )
@@ -44,8 +45,16 @@ def test_table_and_steps_belong_together():
         named = set(wildcards(one.file))
         assert set(STEPS[one.step]) <= named <= {*STEPS[one.step], *more}, one
         assert not one.condition or hasattr(COUNTS, one.condition), one
-    names, files = ([getattr(one, key) for one in TABLE] for key in ("name", "file"))
-    assert len(set(names)) == len(names) and len(set(files)) == len(files)
+
+
+SEARCH = [{"threshold": 5}]
+
+
+@pytest.mark.parametrize("settings", [{}, {"exclusion_mask": SEARCH}])
+@pytest.mark.parametrize("key", ["name", "file"])
+def test_a_field_has_each_product_once(settings, key):
+    values = [getattr(one, key) for one in products_of(field(**settings))]
+    assert len(set(values)) == len(values)
 
 
 def test_outputs_of_a_step_for_all_bands():
@@ -96,7 +105,6 @@ def test_outputs_of_a_step_for_all_radii():
             {"background": RING, "energy_bands": BANDS[:1]},
             {f"{name}_{LOW}" for name in ("off", "acceptance", "acceptance_off")},
         ),
-        ("exclusion_mask", {"exclusion_mask": [{"threshold": 5}]}, {"known_sources"}),
         ("acceptance", {"background": {"method": "acceptance"}}, {"model", "picture"}),
     ],
 )
@@ -108,6 +116,14 @@ def test_outputs_under_a_condition(step, settings, more):
     )
     assert with_it.keys() - without.keys() == more
     assert without.items() <= with_it.items()
+
+
+def test_mask_before_a_search_has_another_name():
+    searched = field(exclusion_mask=SEARCH)
+    assert outputs_of("exclusion_mask", field()).keys() == {"exclusion_mask"}
+    assert outputs_of("exclusion_mask", searched).keys() == {"known_sources"}
+    assert outputs_of("search_sources", searched).keys() == {"exclusion_mask"}
+    assert outputs_of("search_sources", field()) == {}
 
 
 def test_tables_of_norms_can_be_left_out():

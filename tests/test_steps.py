@@ -86,13 +86,15 @@ class Chain:
         self.runs = [self.run_images(obs_id) for obs_id in obs_ids]
         inputs = {"runs": self.runs}
         if field.has_background:
-            searched = norm if field.has_search else ()
-            masks = self.step(
-                "exclusion_mask",
-                inputs,
-                *("image", "exclusion_mask", "source_search", *searched),
-                params={"radius": field.radii[""]} if searched else {},
-            )
+            drawn = {"exclusion": []}
+            masks = self.step("exclusion_mask", drawn, "image", "exclusion_mask")
+            if field.has_search:
+                masks = self.step(
+                    "search_sources",
+                    {**inputs, "known": masks["known_sources"]},
+                    *("image", "source_search", *norm),
+                    params={"radius": field.radii[""]},
+                )
             inputs["mask"] = masks["exclusion_mask"]
         groups = self.step("stack_group", inputs, "image", *norm, group="all")
         settings = "image", "energy_bands", "background"
@@ -298,12 +300,12 @@ def test_search_ends_when_nothing_is_significant(chain, tmp_path):
     header = fits.getheader(tmp_path / "sky" / "exclusion_mask.fits")
     excluded, rounds = np.sum(known & ~found.mask), header["ROUNDS"]
     assert header["NOTE"].endswith(f"{excluded} pixels excluded in {rounds} rounds")
-    assert rounds > 1 and not found.warnings["exclusion_mask"]
+    assert rounds > 1 and not found.warnings["search_sources"]
 
 
 def test_search_that_ends_too_early_warns(chain, tmp_path):
     found = chain(tmp_path, exclusion_mask=[{**SEARCH, "rounds": 1}])
-    (warning,) = found.warnings["exclusion_mask"]
+    (warning,) = found.warnings["search_sources"]
     assert "in 1 rounds; the last one still found new ones" in warning
 
 
