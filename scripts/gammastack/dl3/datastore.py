@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from astropy.io import fits
-from astropy.table import Table
 
 from gammastack.errors import InputError
 
@@ -97,7 +97,7 @@ class DataStore:
             f" {OBS_INDEX} and {HDU_INDEX}."
         )
 
-    def _read_index(self, name, columns):
+    def _read_index(self, name, needed):
         path = self._index_file(name)
         try:
             with ExitStack() as stack:
@@ -106,19 +106,18 @@ class DataStore:
                     if self.index
                     else stack.enter_context(fits.open(path))[1]
                 )
-                header, table = hdu.header, Table(hdu.data)
-                table.convert_bytestring_to_unicode()
+                header, names = hdu.header, hdu.columns.names
+                columns = {name: np.array(hdu.data[name]) for name in names}
         # What astropy raises on a damaged file is not documented
         except Exception as error:
             raise InputError(
                 f"{path}: not a readable FITS table ({error}). Fetch it again."
             ) from error
-        if missing := [column for column in columns if column not in table.colnames]:
+        if missing := [name for name in needed if name not in columns]:
             raise InputError(f"{path}: the table has no column {', '.join(missing)}")
-        flat = [column for column in table.colnames if table[column].ndim == 1]
-        frame = table[flat].to_pandas()
-        texts = [column for column in flat if table[column].dtype.kind in "SU"]
-        frame[texts] = frame[texts].apply(lambda column: column.str.strip())
+        frame = pd.DataFrame(
+            {name: _plain(one) for name, one in columns.items() if one.ndim == 1}
+        )
         return header, frame
 
     @cached_property
@@ -232,6 +231,13 @@ class DataStore:
             f" {kind} and class {' or '.join(HDU_CLASSES[kind])}"
             f"{f' (only {known})' if known else ''}. {remedy}"
         )
+
+
+def _plain(column):
+    """Text without blanks at its ends, or numbers in the byte order of the machine."""
+    if column.dtype.kind == "U":
+        return np.char.strip(column).astype(object)
+    return column.astype(column.dtype.newbyteorder("="))
 
 
 def hdu_types(responses=("aeff", "bkg")):

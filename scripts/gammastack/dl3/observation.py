@@ -7,6 +7,7 @@ Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 import gzip
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -205,20 +206,21 @@ def oddities(observation, index_row):
 class _Table:
     """A binary table HDU whose complaints name the file and the HDU."""
 
-    def __init__(self, hdulist, location):
+    def __init__(self, hdus, location):
         self.where = f"{location.path}[{location.hdu_name}]"
         self.hdu_class = location.hdu_class
+        hdu = hdus.get(location.hdu_name.upper())
+        if hdu is None:
+            self.fail(
+                f"the file has no such HDU (it has {', '.join(list(hdus)[1:])});"
+                " the HDU index of the store does not fit the file"
+            )
+        if not isinstance(hdu, fits.BinTableHDU):
+            self.fail("not a binary table")
         with _naming_the_file(location.path):
-            names = [hdu.name for hdu in hdulist]
-            if location.hdu_name.upper() not in names:
-                self.fail(
-                    f"the file has no such HDU (it has {', '.join(names[1:])});"
-                    " the HDU index of the store does not fit the file"
-                )
-            hdu = hdulist[location.hdu_name]
-            if not isinstance(hdu, fits.BinTableHDU):
-                self.fail("not a binary table")
-            self.header, self.columns, self._data = hdu.header, hdu.columns, hdu.data
+            self.header, self._data = hdu.header, hdu.data
+            # Those of the HDU itself would be made anew from the header
+            self.columns = self._data.columns
 
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
@@ -243,7 +245,7 @@ class _Table:
                 f"column {name} has no unit (TUNIT); {unit} or the like is needed"
             )
         try:
-            factor = _unit(text).to(unit)
+            factor = _factor(text, unit)
         except (ValueError, TypeError):
             self.fail(f"column {name} has unit '{text}', which is no {unit}")
         return np.asarray(self._data[name], dtype=float) * factor
@@ -302,6 +304,7 @@ class _Table:
 
 @contextmanager
 def _open(path):
+    """The HDUs of a file by name, of several with a name the first."""
     if not Path(path).is_file():
         raise InputError(
             f"{path}: no such file. It is listed in the HDU index of the store;"
@@ -314,7 +317,11 @@ def _open(path):
             content = gzip.decompress(content)
         hdulist = fits.open(BytesIO(content))
     with hdulist:
-        yield hdulist
+        with _naming_the_file(path):
+            hdus = {}
+            for hdu in hdulist:
+                hdus.setdefault(hdu.name, hdu)
+        yield hdus
 
 
 @contextmanager
@@ -331,13 +338,18 @@ def _naming_the_file(path):
         ) from error
 
 
-def _unit(text):
-    """Unit of a text, with any number of divisions: astropy refuses "1/s/MeV/sr"."""
+# The files of a store have the same few units
+@lru_cache(maxsize=128)
+def _factor(text, unit):
+    """Value, in `unit`, of the unit in a text.
+
+    With any number of divisions: astropy refuses "1/s/MeV/sr".
+    """
     first, *divisors = text.split("/")
-    unit = u.Unit(first)
+    found = u.Unit(first)
     for divisor in divisors:
-        unit = unit / u.Unit(divisor)
-    return unit
+        found = found / u.Unit(divisor)
+    return found.to(unit)
 
 
 def _events(table):

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
 
 from gammastack.errors import InputError
 from gammastack.sky.geometry import (
@@ -115,6 +114,9 @@ def read_catalog(path, radius=None):
     InputError
         Naming the file, and the column or the row.
     """
+    # Importing it is slow, and most fields do without
+    from astropy.table import Table
+
     try:
         options = {"comment": "#"} if str(path).endswith(".csv") else {}
         table = Table.read(path, **options)
