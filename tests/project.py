@@ -60,8 +60,8 @@ class Project:
         self.folder.mkdir(parents=True, exist_ok=True)
         for part in parts:
             if (ROOT / part).is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / part, self.folder / part, ignore=ignore)
+                # With what Python has compiled, which its times make valid
+                shutil.copytree(ROOT / part, self.folder / part)
             else:
                 shutil.copy(ROOT / part, self.folder)
         self.config = config

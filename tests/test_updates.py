@@ -23,7 +23,8 @@ from gammastack.dl3.simulate import (
     index_hdus,
     observation_hdus,
 )
-from gammastack.files.header import read_image, write_hdus
+from gammastack.files.gadf import write_hdus
+from gammastack.files.header import read_image
 from gammastack.maker import StackedObsImageMaker
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.groups import stable_groups

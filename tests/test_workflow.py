@@ -86,11 +86,17 @@ def test_two_fields_share_a_run(project):
     assert not [job for job in done.jobs if " sky" in job]
 
 
-def test_without_the_profile_results_are_the_same(built, tmp_path):
-    project = Project(tmp_path / "project", SETTINGS)
-    shutil.copytree(built.folder / "store", project.folder / "store")
-    assert project.snakemake("--workflow-profile", "none").code == 0
-    assert project.products() == built.products()
+def test_without_the_profile_results_are_the_same(project, tmp_path):
+    """Up to a stack of one run: each job starts a process of its own."""
+    settings = {**SETTINGS, "observations": {"obs_ids": [1001]}}
+    target = f"results/sky/{BAND}/counts.fits"
+    fresh = Project(tmp_path / "fresh", settings)
+    shutil.copytree(project.folder / "store", fresh.folder / "store")
+    assert fresh.snakemake(target, "--workflow-profile", "none").code == 0
+    project.write_config(**settings)
+    assert project.snakemake(target).code == 0
+    ours, theirs = project.products(), fresh.products()
+    assert {name: ours[name] for name in theirs} == theirs
 
 
 def test_counts_only_needs_no_responses(project):
@@ -201,24 +207,22 @@ def test_bad_input_has_one_clear_message(project, change, message):
 
 
 def test_lint_finds_that_the_record_of_a_run_is_an_output(built):
-    """In place of its log, so that it comes along through a cache."""
+    """In place of its log, so that it comes along through a cache.
+
+    The functions beside the rules are their own, which is what a reader looks for.
+    """
     text = built.snakemake("--lint").text
     assert re.findall(r"Lints for rule (\w+)", text) == ["run_images"]
     assert set(re.findall(r"\* (.*):$", text, re.MULTILINE)) == {
-        "No log directive defined"
+        "No log directive defined",
+        "Mixed rules and functions in same snakefile.",
     }
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The demo, as it is."""
-    project = Project(tmp_path_factory.mktemp("demo") / "project")
-    done = project.snakemake()
+def test_demo_finds_the_truth(tmp_path):
+    demo = Project(tmp_path / "demo")
+    done = demo.snakemake()
     assert done.code == 0, done.text
-    return project
-
-
-def test_demo_finds_the_truth(demo):
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     folder = demo.folder / "results" / "demo" / BAND
     norms = pd.read_csv(folder / "table_bkg_norm.csv")
@@ -253,12 +257,8 @@ def test_demo_finds_the_truth(demo):
     empty = significance[(mask > 0) & np.isfinite(significance)]
     assert_allclose([empty.mean(), empty.std()], [0, 1], atol=0.12)
 
-
-def test_demo_is_up_to_date_afterwards(demo):
-    assert demo.snakemake().jobs == []
-
-
-def test_target_by_name(demo):
+    # Up to date afterwards, and a target by its name
+    assert demo.plan() == []
     shutil.rmtree(demo.folder / "results" / "demo")
     done = demo.snakemake(f"results/demo/{BAND}/significance_0.2deg.fits")
     assert done.code == 0
@@ -305,9 +305,9 @@ def test_killed_worker_and_next_invocation(project, built):
     assert project.products() == built.products()
 
 
-# One in each quarter of the time that a build takes
+# One in each half of the time that a build takes
 random_numbers = random.Random(7)
-MOMENTS = [(quarter + random_numbers.random()) / 4 for quarter in range(4)]
+MOMENTS = [(half + random_numbers.random()) / 2 for half in range(2)]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ MOMENTS = [(quarter + random_numbers.random()) / 4 for quarter in range(4)]
     [
         (signal.SIGINT, "first run"),
         (signal.SIGKILL, "first run"),
-        *zip([signal.SIGINT, signal.SIGKILL] * 2, MOMENTS, strict=True),
+        *zip([signal.SIGINT, signal.SIGKILL], MOMENTS, strict=True),
     ],
 )
 def test_interrupted_and_started_again(tmp_path, built, number, moment):

@@ -62,7 +62,7 @@ def hash_files_once():
     original, known = _IOFile.checksum, {}
 
     async def checksum(self, *arguments, **named):
-        if self.is_ancient or not os.path.isfile(self):
+        if not named.get("force") and (self.is_ancient or not os.path.isfile(self)):
             return None
         status = os.stat(self)
         key = str(self), status.st_size, status.st_mtime_ns, arguments, *named.values()
