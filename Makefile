@@ -3,13 +3,20 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test lint validation lock clean
+# Of Snakemake; the lowest version that pyproject.toml allows
+LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
+
+.PHONY: demo test test-lowest lint validation lock clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n $(CORES)
+
+# What depends on the inner parts of Snakemake, with its lowest version
+test-lowest: .lowest/ready
+	.lowest/bin/python -m pytest -n $(CORES) tests/test_workflow.py tests/test_reruns.py tests/test_failures.py tests/test_results_folder.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -32,5 +39,11 @@ lock:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	touch $@
 
+.lowest/ready: pyproject.toml
+	$(PYTHON) -m venv --clear .lowest
+	.lowest/bin/python -m pip install --quiet --disable-pip-version-check '.[workflow,test]' 'snakemake==$(LOWEST).*'
+	.lowest/bin/python -m pip uninstall --quiet --yes gammastack
+	touch $@
+
 clean:
-	rm -rf .venv .snakemake results
+	rm -rf .venv .lowest .snakemake results

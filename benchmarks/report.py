@@ -47,8 +47,9 @@ def text(benchmark):
         changed_jobs(benchmark.changed_jobs, *benchmark.changed),
         differing_files(benchmark.differing_files),
         image_differences(benchmark.image_differences),
-        failures(benchmark.failures),
     ]
+    if benchmark.image_differences:
+        parts.append(failures(benchmark.failures))
     return "\n\n".join(parts)
 
 

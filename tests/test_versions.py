@@ -57,3 +57,12 @@ def test_one_version_and_a_hash_for_each_package():
 def test_citation_has_the_version_of_the_package():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == gammastack.__version__
+
+
+def test_lowest_snakemake_is_the_one_that_the_workflow_asks_for():
+    (snakemake,) = (one for one in direct() if one.name == "snakemake")
+    (lowest,) = (one.version for one in snakemake.specifier if one.operator == ">=")
+    assert f'min_version("{lowest}")' in (ROOT / "Snakefile").read_text()
+    internals = ROOT / "workflow" / "rules" / "snakemake_internals.smk"
+    tried = re.findall(r"\d+\.\d+\.\d+", internals.read_text())
+    assert tried[0].startswith(f"{lowest}.") and tried[1] == pinned()["snakemake"]

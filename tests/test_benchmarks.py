@@ -1,0 +1,34 @@
+"""The benchmarks run: a small trial of each, without gammapy."""
+
+import re
+import subprocess
+import sys
+
+from project import ROOT, shell_environment
+
+
+def run(script, *options):
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / script, *options],
+        capture_output=True,
+        text=True,
+        env=shell_environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_comparison(hess_store):
+    report = run("compare.py", "--fields=3c120,cena", "--repeats=1")
+    for name in ("cold", "nothing to do", "one run changed"):
+        assert re.search(rf"^\| gammastack, {name} \| \d", report, re.MULTILINE)
+    assert "1 of them run_images; none needless" in report
+    assert "byte by byte" in report
+
+
+def test_updates():
+    (row,) = re.findall(r"^\| 3 \|.*", run("updates.py", "--runs=3"), re.MULTILINE)
+    _, *values, _ = [value.strip() for value in row.split("|")]
+    # One more run reads the runs of its group, and its sums: all four, and one
+    assert values[5:7] == ["4", "1"]
