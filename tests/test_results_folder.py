@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from gammastack.archive.bundle import open_bundle
+from gammastack.archive.verify import report, verify
 from project import Project, shell_environment
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
@@ -98,3 +100,34 @@ def test_results_from_elsewhere_in_a_project_with_results(project, tmp_path):
     assert done.code != 0 and done.jobs == []
     message = " ".join(done.text.split())
     assert re.search(r"results/sky/\S+ was made elsewhere.*--forceall", message)
+
+
+def test_results_of_an_earlier_version_are_refused(project):
+    """Those had a folder for each run."""
+    record = project.folder / "results/sky/runs/1001/record.json"
+    record.parent.mkdir()
+    record.write_text("{}")
+    done = project.snakemake("--dry-run")
+    assert done.code != 0 and "Traceback" not in done.text
+    message = " ".join(done.text.split())
+    assert "results/sky/runs holds results of an earlier version" in message
+    assert "delete results/sky, or give another results folder" in message
+
+
+def test_bands_and_radii_of_another_configuration_are_named(project):
+    """They stay, are no damage, and no reason to call the results out of date."""
+    bands = [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]
+    project.change_config(energy_bands=bands, radius=["0.2 deg", "0.3 deg"])
+    assert project.snakemake().code == 0
+    project.change_config()
+    done = project.snakemake()
+    assert done.code == 0
+    (line,) = (one for one in done.text.splitlines() if "another configuration" in one)
+    assert "results/sky/10TeV-50TeV/counts.fits" in line
+    assert "results/sky/1TeV-10TeV/significance_0.3deg.fits" in line
+    bundle = open_bundle(project.folder / "results" / "sky")
+    findings = verify(bundle, project.folder / "scripts", project.folder / "store")
+    lines, code = report(findings)
+    assert code == 0
+    for name in ("10TeV-50TeV/counts.fits", "10TeV-50TeV/excess.fits"):
+        assert [line for line in lines if line.startswith(f"{name}: no part of")]

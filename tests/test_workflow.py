@@ -206,6 +206,40 @@ def test_bad_input_has_one_clear_message(project, change, message):
     assert "Traceback" not in done.text
 
 
+@pytest.mark.parametrize(
+    "name, old, new, message",
+    [
+        (
+            "workflow/rules/maps.smk",
+            "radii=of_field",
+            "radiuses=of_field",
+            r"step maps and the function run in scripts/steps/maps\.py do not fit: the"
+            r" rule gives radiuses that the function does not take, and not radii that",
+        ),
+        (
+            "scripts/gammastack/products.py",
+            '"maps": ("field", "band"),',
+            "",
+            r"products\.py: the step maps that makes \{field\}/\{band\}/excess\.fits is"
+            r" not in STEPS, or there is no scripts/steps/maps\.py",
+        ),
+        (
+            "scripts/gammastack/products.py",
+            '"stack": ("field",),',
+            '"stack": ("field",), "spectrum": ("field",),',
+            r"scripts/steps/spectrum\.py: no line of TABLE in gammastack/products\.py",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_said_at_the_start(
+    project, name, old, new, message
+):
+    project.replace(name, old, new)
+    done = project.snakemake("--dry-run")
+    assert done.code != 0
+    assert re.search(message, " ".join(done.text.split()))
+
+
 def test_lint_finds_that_the_record_of_a_run_is_an_output(built):
     """In place of its log, so that it comes along through a cache.
 

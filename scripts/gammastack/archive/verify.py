@@ -69,18 +69,19 @@ def verify(bundle, scripts, datastore=None, settings=None):
         if findings.damage:
             return findings
     activities, _ = bundle.records()
+    products = _products(bundle, activities)
     if not bundle.is_archive:
-        _check_results(bundle, activities, findings)
-    activities = history(activities, bundle.products())
+        _check_results(bundle, activities, products, findings)
+    activities = history(activities, products)
     store, why_not = _store(bundle, datastore, settings)
     reasons = Reasons()
-    _check_origins(bundle, activities, reasons, findings)
+    _check_origins(bundle, activities, products, reasons, findings)
     _check_data(bundle, activities, store, why_not, reasons, findings)
     _check_software(activities, scripts, reasons)
     if settings is not None:
         _check_settings(activities, settings, store, reasons)
     findings.changes += reasons.texts()
-    findings.affected = reasons.affected(activities, bundle.products())
+    findings.affected = reasons.affected(activities, products)
     return findings
 
 
@@ -138,25 +139,24 @@ def _note_new_config(bundle, manifest, findings):
             findings.notes.append(f"{CONFIG}: edited after it was unpacked")
 
 
-def _check_results(bundle, activities, findings):
+def _check_results(bundle, activities, products, findings):
     """Compare results with what the records say of them."""
     made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
-    products = set(_products_of_record(activities) or bundle.products())
-    names = set(bundle.names)
-    _check_content(
-        bundle,
-        {url: made[url] for url in made if url in products or url in names},
-        findings,
-    )
+    names, wanted = set(bundle.names), set(products)
+    left_over = {name for name in bundle.products() if name not in wanted}
+    checked = {url for url in made if url in wanted or url in names} - left_over
+    _check_content(bundle, {url: made[url] for url in checked}, findings)
     # The record of what a failed job has removed says that it failed
     findings.damage += [
-        f"{name}: missing" for name in sorted(products - made.keys() - names)
+        f"{name}: missing" for name in sorted(wanted - made.keys() - names)
     ]
-    findings.notes += [
-        f"{name}: no part of the result, no record says what made it"
-        for name in sorted([*bundle.products(), *bundle.unknown()])
-        if name not in made
-    ]
+    for name in sorted([*bundle.products(), *bundle.unknown()]):
+        if name not in made:
+            text = "no part of the result, no record says what made it"
+            findings.notes.append(f"{name}: {text}")
+        elif name in left_over:
+            text = "no part of the result, it was made with another configuration"
+            findings.notes.append(f"{name}: {text}")
     gone = [url for url in made if url not in names and not is_product(url)]
     if gone:
         findings.notes.append(
@@ -164,17 +164,19 @@ def _check_results(bundle, activities, findings):
         )
 
 
-def _products_of_record(activities):
-    """The products when all of them were last made; empty if that is not known."""
-    return [
+def _products(bundle, activities):
+    """Final products when all of them were last made, or those that are there."""
+    recorded = [
         file["url"]
-        for one in activities
-        if one["activity_name"] == "provenance"
-        for file in one["input"]
+        for activity in activities
+        if activity["activity_name"] == "provenance"
+        for file in activity["input"]
+        if file["role"] == "products"
     ]
+    return sorted(recorded) if recorded and not bundle.is_archive else bundle.products()
 
 
-def _check_origins(bundle, activities, reasons, findings):
+def _check_origins(bundle, activities, products, reasons, findings):
     """Demand a record of each observation and each intermediate file."""
     for activity, text in contradictions(activities):
         reasons.add(activity, text)
@@ -184,8 +186,9 @@ def _check_origins(bundle, activities, reasons, findings):
         for file in one["input"]
     }
     unknown = set()
-    for name in bundle.products():
-        if not name.endswith(".fits"):
+    names = set(bundle.names)
+    for name in products:
+        if not name.endswith(".fits") or bundle.product(name) not in names:
             continue
         try:
             origin = Origin.from_hdu(parse(bundle.read(bundle.product(name)))["INPUTS"])
