@@ -89,7 +89,9 @@ def test_update_with_a_bad_intermediate_file(project, built):
     changes = {
         "runs/1002.fits": lambda: project.change_config(ncounts_min=1),
         "groups/all.fits": lambda: step.write_text(f"{code}EDITED = True\n"),
-        f"{BAND}/counts.fits": lambda: project.change_config(radius="0.3 deg"),
+        f"{BAND}/counts.fits": lambda: project.change_config(
+            ncounts_min=1, radius="0.3 deg"
+        ),
     }
     for name, change in changes.items():
         path = project.folder / "results" / "sky" / name
