@@ -25,7 +25,7 @@ lint: .venv/ready
 
 # docs/validation.md; GAMMAPY_DATA and GAMMASTACK_REFERENCE must be set
 validation: .venv/ready
-	PYTHONPATH=scripts:docs:tests $(BIN)/python -m validation
+	PYTHONPATH=scripts:docs $(BIN)/python -m validation
 
 # A new set of versions; needs uv
 lock:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
-from scipy.special import gammainc, gammaln, logsumexp, xlogy
-from scipy.stats import gamma, poisson
+from scipy.special import gammainc
+from scipy.stats import poisson
 
 from gammastack.maps.counting import KnownBackground, OnOff
 from gammastack.maps.significance import li_ma, significance
+from validation.exact import errors_on_off, li_ma_exact, limit_known, limit_on_off
 
 KNOWN = KnownBackground(n=[0, 1, 3, 40, 7], mu=[2.5, 4, 0.3, 31, 7])
 ON_OFF = OnOff(
@@ -68,16 +69,6 @@ def test_gammapy_on_off():
     check_all(OnOff(n_on, n_off, alpha), numbers)
 
 
-def li_ma_exact(n_on, n_off, alpha):
-    """Equation 17 of Li & Ma (1983) with 60 digits."""
-    with localcontext(prec=60):
-        on, off, alpha = Decimal(n_on), Decimal(n_off), Decimal(alpha)
-        ratio_on = (1 + alpha) / alpha * on / (on + off)
-        ratio_off = (1 + alpha) * off / (on + off)
-        value = (2 * (on * ratio_on.ln() + off * ratio_off.ln())).sqrt()
-        return float(value.copy_sign(on - alpha * off))
-
-
 @pytest.mark.parametrize(
     "n_on, n_off, alpha, expected, last_digit",
     [
@@ -129,32 +120,17 @@ def test_errors_of_known_background(n, n_sigma):
         assert_allclose(error, n * abs(np.expm1(y)), rtol=1e-9)
 
 
-def profile(s, n_on, n_off, alpha):
-    """-2 ln of the likelihood of a signal, its background fitted: Rolke et al. (2005)."""
-    a = 1 + 1 / alpha
-    half = n_on + n_off - a * s
-    b = (half + np.sqrt(max(half**2 + 4 * a * n_off * s, 0))) / (2 * a)
-    b = max(b, -s, 0.0)
-    on, off = s + b, b / alpha
-    return 2 * (on - xlogy(n_on, on) + off - xlogy(n_off, off))
-
-
 @pytest.mark.parametrize("n_sigma", [1, 3])
 @pytest.mark.parametrize("alpha", [0.02, 0.4, 1, 5])
 @pytest.mark.parametrize(
     "n_on, n_off", [(0, 1), (0, 300), (1, 0), (1, 90), (8, 8), (500, 3)]
 )
 def test_errors_of_on_off(n_on, n_off, alpha, n_sigma):
-    excess = n_on - alpha * n_off
-    smallest = 2 * (n_on - xlogy(n_on, n_on) + n_off - xlogy(n_off, n_off))
-
-    def rise(s):
-        return profile(s, n_on, n_off, alpha) - smallest - n_sigma**2
-
-    wide = 9 * n_sigma * (1 + alpha) * np.sqrt(n_on + n_off + n_sigma**2)
-    down, up = OnOff(n_on, n_off, alpha).errors(n_sigma)
-    assert_allclose(down, excess - brentq(rise, excess - wide, excess), rtol=1e-7)
-    assert_allclose(up, brentq(rise, excess, excess + wide) - excess, rtol=1e-7)
+    assert_allclose(
+        OnOff(n_on, n_off, alpha).errors(n_sigma),
+        errors_on_off(n_on, n_off, alpha, n_sigma),
+        rtol=1e-7,
+    )
 
 
 def test_errors_without_counts():
@@ -193,12 +169,6 @@ def test_limit_without_counts_does_not_depend_on_the_background():
     assert_allclose(OnOff(0, [0, 1, 30, 800, 1e6], 0.5).upper_limit(0.9), np.log(10))
 
 
-def log_cdf(n, x):
-    """Logarithm of the probability of n or fewer counts, from the sum of its terms."""
-    k = np.arange(n + 1)
-    return logsumexp(k * np.log(x) - gammaln(k + 1)) - x
-
-
 @pytest.mark.parametrize(
     "n, mu",
     [
@@ -215,15 +185,14 @@ def log_cdf(n, x):
 )
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.9999])
 def test_limit_of_known_background(n, mu, confidence):
-    wanted = log_cdf(n, mu) + np.log1p(-confidence)
-    exact = brentq(lambda s: log_cdf(n, mu + s) - wanted, 0, 3 * n + 30, xtol=1e-9)
+    exact = limit_known(n, mu, confidence)
     assert_allclose(
         KnownBackground(n, mu).upper_limit(confidence), exact, rtol=1e-7, atol=1e-8
     )
 
 
 def log_cdf_decimal(n, x):
-    """`log_cdf` and minus its derivative with 50 digits."""
+    """Log of the probability of n or fewer, and minus its derivative: 50 digits."""
     term = total = Decimal(1)
     for k in range(1, n + 1):
         term *= x / k
@@ -259,19 +228,6 @@ def test_coverage_of_limits(mu, confidence):
         assert coverage >= confidence - 1e-12
 
 
-def limit_by_integration(n_on, n_off, alpha, confidence):
-    """The limit of `OnOff`, averaged over 10000 backgrounds."""
-    background = gamma(n_off + 1, scale=alpha)
-    b = np.linspace(0, background.isf(1e-18), 10_001)[1:]
-    weight = background.pdf(b)
-
-    def average(s):
-        return weight @ poisson.cdf(n_on, b + s)
-
-    wanted = (1 - confidence) * average(0)
-    return brentq(lambda s: average(s) - wanted, 0, 5 * n_on + 30, rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     "alpha, confidence, rtol",
     [
@@ -287,7 +243,7 @@ def limit_by_integration(n_on, n_off, alpha, confidence):
     [(1, 0), (9, 0), (0, 5), (2, 5), (30, 5), (10, 30), (60, 30), (50, 100)],
 )
 def test_limit_of_on_off(n_on, n_off, alpha, confidence, rtol):
-    exact = limit_by_integration(n_on, n_off, alpha, confidence)
+    exact = limit_on_off(n_on, n_off, alpha, confidence)
     assert_allclose(OnOff(n_on, n_off, alpha).upper_limit(confidence), exact, rtol=rtol)
 
 

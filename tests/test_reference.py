@@ -10,7 +10,6 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
-from gammapy21 import Case, events_outside_gti, ring_of, rings_run_by_run
 from gammastack.dl3.observation import read_observation
 from gammastack.maker import StackedObsImageMaker
 from gammastack.maps.disks import counts_in_disk
@@ -18,6 +17,7 @@ from gammastack.sky.exclusion import exclusion_mask
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.stack import stack_runs
 from seed import Seed
+from validation.gammapy21 import Case, events_outside_gti, ring_of, rings_run_by_run
 
 
 @pytest.fixture(scope="module", params=["crab_exact", "rxj1713_exact"])

@@ -19,13 +19,14 @@ MAY_IMPORT = {
     "errors": "",
     "version": "",
     "products": "",
+    "regression": "",
     "sky": "errors",
     "dl3": "errors sky",
     # What others need to know of a run
     "runs.run": "sky",
     "runs": "dl3 errors runs.run sky",
-    "acceptance": "dl3 errors sky",
-    "stacking": "errors sky",
+    "acceptance": "dl3 errors regression sky",
+    "stacking": "errors regression sky",
     "maps": "errors sky",
     "files.fits": "errors",
     "files.gadf": "",
@@ -41,19 +42,22 @@ MAY_IMPORT = {
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "summary": "",
 }
-SCIENCE = "dl3", "sky", "runs", "runs.run", "acceptance", "stacking", "maps"
+SCIENCE = (
+    *("regression", "dl3", "sky", "runs", "runs.run"),
+    *("acceptance", "stacking", "maps"),
+)
 # The rooms of the stages that each step may depend on
 STAGES = {*SCIENCE, "archive", "config", "maker"}
 STEPS_MAY_NEED = {
     "simulate_run": "dl3",
     "simulate_index": "dl3",
-    "run_histogram": "acceptance dl3 sky",
-    "acceptance": "acceptance dl3 sky",
+    "run_histogram": "acceptance dl3 regression sky",
+    "acceptance": "acceptance dl3 regression sky",
     "run_images": "dl3 runs runs.run sky",
     "exclusion_mask": "sky",
-    "search_sources": "maps runs.run sky stacking",
-    "stack_group": "runs.run sky stacking",
-    "stack": "sky stacking",
+    "search_sources": "maps regression runs.run sky stacking",
+    "stack_group": "regression runs.run sky stacking",
+    "stack": "regression sky stacking",
     "maps": "maps sky",
     "provenance": "archive",
     "archive_of_field": "archive sky",

@@ -1,15 +1,17 @@
 """Section 1: statistics of counts against numbers that were computed in other ways."""
 
-from decimal import Decimal, localcontext
-
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import xlogy
-from scipy.stats import gamma, poisson
 
 from gammastack.maps.counting import KnownBackground, OnOff
 from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.significance import li_ma, significance
+from validation.exact import (
+    errors_known,
+    errors_on_off,
+    li_ma_exact,
+    limit_known,
+    limit_on_off,
+)
 from validation.report import table
 
 # Computed independently for the design of the program, to the digits that are given
@@ -104,73 +106,6 @@ def flat_map():
         "significance": measured.significance(),
     }
     return {name: float(image[10, 10]) for name, image in of_disk.items()}
-
-
-def li_ma_exact(n_on, n_off, alpha):
-    """Equation 17 of Li & Ma (1983), DOI 10.1086/161295, with 60 digits."""
-    with localcontext(prec=60):
-        on, off, alpha = Decimal(n_on), Decimal(n_off), Decimal(alpha)
-        ratio_on = (1 + alpha) / alpha * on / (on + off)
-        ratio_off = (1 + alpha) * off / (on + off)
-        value = (2 * (on * ratio_on.ln() + off * ratio_off.ln())).sqrt()
-        return float(value.copy_sign(on - alpha * off))
-
-
-def profile(s, n_on, n_off, alpha):
-    """-2 ln of the likelihood of a signal, with the background that fits best."""
-    a = 1 + 1 / alpha
-    half = n_on + n_off - a * s
-    b = (half + np.sqrt(max(half**2 + 4 * a * n_off * s, 0))) / (2 * a)
-    b = max(b, -s, 0.0)
-    on, off = s + b, b / alpha
-    return 2 * (on - xlogy(n_on, on) + off - xlogy(n_off, off))
-
-
-def crossings(statistic, best, wide, lowest=-np.inf):
-    """Distances from the best value to where a statistic has risen by 1."""
-
-    def rise(s):
-        return statistic(s) - statistic(best) - 1
-
-    low = max(best - wide, lowest)
-    down = best - (brentq(rise, low, best, xtol=1e-13) if rise(low) > 0 else low)
-    return down, brentq(rise, best, best + wide, xtol=1e-13) - best
-
-
-def errors_known(n):
-    """Errors of the mean of n counts, from the likelihood."""
-    return crossings(lambda x: 2 * (x - xlogy(n, x)), n, 3 * np.sqrt(n) + 3, 1e-12)
-
-
-def errors_on_off(n_on, n_off, alpha):
-    """Errors of the excess, from the profile likelihood."""
-    wide = 9 * (1 + alpha) * np.sqrt(n_on + n_off + 1)
-    excess = n_on - alpha * n_off
-    return crossings(lambda s: profile(s, n_on, n_off, alpha), excess, wide)
-
-
-def limit_exact(probability, confidence, n):
-    """Signal at which a probability has dropped to 1 - confidence times that without."""
-    wanted = (1 - confidence) * probability(0.0)
-    return brentq(lambda s: probability(s) / wanted - 1, 0, 20 + 5 * n, xtol=1e-12)
-
-
-def limit_known(n, mu, confidence):
-    """Upper limit from the sum over all counts up to n."""
-    k = np.arange(n + 1)
-    return limit_exact(lambda s: poisson.pmf(k, s + mu).sum(), confidence, n)
-
-
-def limit_on_off(n_on, n_off, alpha, confidence):
-    """The same, averaged over the posterior of the background at 400 nodes."""
-    posterior = gamma(n_off + 1, scale=alpha)
-    low, high = posterior.ppf(1e-15), posterior.isf(1e-15)
-    x, weight = np.polynomial.legendre.leggauss(400)
-    b = low + (high - low) * (x + 1) / 2
-    weight = weight * posterior.pdf(b)
-    return limit_exact(
-        lambda s: weight @ poisson.cdf(n_on, s + b), confidence, n_on + alpha * n_off
-    )
 
 
 def differences():

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from gammapy21 import Case
 from gammastack.dl3.datastore import DataStore
+from validation.gammapy21 import Case
 
 
 def case(name):

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gammapy21 import events_outside_gti, ring_of, rings_run_by_run
 from gammastack.maps.disks import counts_in_disk
 from gammastack.sky.exclusion import exclusion_mask
 from gammastack.stacking.stack import final_images, stack_runs
 from validation import one_bin
+from validation.gammapy21 import events_outside_gti, ring_of, rings_run_by_run
 from validation.gammapy_cases import case, image
 from validation.report import table
 

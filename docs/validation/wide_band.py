@@ -5,11 +5,11 @@ from functools import cache
 
 import numpy as np
 
-from gammapy21 import between_edges
 from gammastack.dl3.simulate import ONTIME, BackgroundModel
 from gammastack.dl3.spectrum import power_law_integral
 from gammastack.sky.geometry import field_of_view
 from validation.disks import Disks, disks_of_field, moments
+from validation.gammapy21 import between_edges
 from validation.report import table
 from validation.simulation import (
     IRF,

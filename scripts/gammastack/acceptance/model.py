@@ -18,15 +18,14 @@ from numpy.polynomial.legendre import legvander, legvander2d
 
 from gammastack.dl3.irf import Background2D, Background3D
 from gammastack.errors import InputError
+from gammastack.regression import fit_log_rate
 from gammastack.sky.geometry import lonlat, offset_coordinates, separation, unit_vectors
 
 BINS_PER_DECADE = 8
 # Distance in deg of the points that show which part of a bin is excluded
 POINT_DISTANCE = 0.02
-# Of Newton's method, in ln(rate): the largest step taken, and one that counts as none
-LARGEST_STEP = 2.0
+# Of the fit, in ln(rate)
 CONVERGED = 1e-8
-NEWTON_STEPS = 100
 # Of the integral over an energy bin, relative
 INTEGRAL_TOLERANCE = 1e-6
 INTEGRAL_STEPS = 200
@@ -335,10 +334,6 @@ def _axis(edges):
 def _poisson_fit(basis, histogram):
     """Coefficients (n_energy, n_terms) of log rate per energy bin, in s-1 sr-1.
 
-    Newton's method for the likelihood of Poisson counts with mean
-    exposure * exp(basis @ coefficients), which is concave. With a constant among
-    the terms the fitted counts of an energy bin sum up to the observed ones.
-
     Parameters
     ----------
     basis : ndarray, shape (n_filled, n_terms)
@@ -347,34 +342,18 @@ def _poisson_fit(basis, histogram):
     """
     exposure = histogram.exposure[histogram.filled]
     counts = histogram.counts[:, histogram.filled]
-    if not (total := counts.sum(axis=1)).all():
+    if not counts.any(axis=1).all():
         raise InputError(
             "acceptance: an energy bin without events; merge it with others"
         )
-    coefficients = np.zeros((len(counts), basis.shape[1]))
-    coefficients[:, 0] = np.log(total / exposure.sum())
-    no_solution = InputError(
-        f"acceptance: the fit of a polynomial with {basis.shape[1]} terms has no solution:"
-        " too few events, or too much of the field of view is excluded. Lower the degree,"
-        " or use wider zenith bins."
-    )
-    if np.linalg.matrix_rank(basis) < basis.shape[1]:
-        raise no_solution
-    for _ in range(NEWTON_STEPS):
-        mean = exposure * np.exp(coefficients @ basis.T)
-        gradient = (counts - mean) @ basis
-        curvature = basis.T @ (mean[:, :, None] * basis)
-        try:
-            step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        except np.linalg.LinAlgError:
-            raise no_solution from None
-        largest = np.abs(step @ basis.T).max(axis=1)
-        if largest.max() < CONVERGED:
-            return coefficients
-        # Far from the maximum a whole step may lead beyond it
-        shorter = LARGEST_STEP / np.maximum(largest, LARGEST_STEP)
-        coefficients += step * shorter[:, None]
-    raise no_solution
+    try:
+        return fit_log_rate(counts, exposure, basis, CONVERGED)[0]
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"acceptance: the fit of a polynomial with {basis.shape[1]} terms has no"
+            " solution: too few events, or too much of the field of view is excluded."
+            " Lower the degree, or use wider zenith bins."
+        ) from None
 
 
 def expected_counts(model, histogram):

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gammastack.regression import fit_log_rate
+
 # A norm that is further from the others than this, in standard deviations, is an outlier
 OUTLIER = 5.0
 
 # Median absolute deviation of a normal distribution of width 1
 MAD_PER_SIGMA = 0.6744897501960817
+
+# Of the fit of a gradient, in the log of the norm
+CONVERGED = 1e-10
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,8 @@ def fit_bkg_norm(counts, bkg, mask):
 def fit_bkg_gradient(counts, bkg, mask, lon, lat):
     """Scale the model, and tilt it linearly across the field of view.
 
-    Maximum of the Poisson likelihood of ``scale exp(east lon + north lat) bkg``, by
-    Newton's method: a generalised linear model with logarithmic link, McCullagh & Nelder
-    (1989), DOI 10.1007/978-1-4899-3242-6. The fitted counts outside the exclusions are
-    those observed.
+    Maximum of the Poisson likelihood of ``scale exp(east lon + north lat) bkg``. The
+    fitted counts outside the exclusions are those observed.
 
     Parameters
     ----------
@@ -93,29 +96,23 @@ def fit_bkg_gradient(counts, bkg, mask, lon, lat):
     """
     norm = fit_bkg_norm(counts, bkg, mask)
     use = mask & (bkg > 0)
-    n, model = counts[use], bkg[use]
-    terms = np.stack([np.ones(n.size), lon[use], lat[use]])
-    parameters = np.array([np.log(norm.scale) if norm.usable else np.nan, 0.0, 0.0])
-    for _ in range(50):
-        expected = model * np.exp(parameters @ terms)
-        information = (terms * expected) @ terms.T
-        try:
-            step = np.linalg.solve(information, terms @ (n - expected))
-        except np.linalg.LinAlgError:
-            break
-        parameters = parameters + np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-10:
-            error = np.sqrt(np.diag(np.linalg.inv(information)))
-            scale = float(np.exp(parameters[0]))
-            return BkgNorm(
-                scale,
-                float(scale * error[0]),
-                norm.n_counts,
-                norm.n_bkg,
-                tuple(parameters[1:].tolist()),
-                tuple(error[1:].tolist()),
-            )
-    return BkgNorm(np.nan, np.nan, norm.n_counts, norm.n_bkg)
+    basis = np.stack([np.ones(np.count_nonzero(use)), lon[use], lat[use]], axis=1)
+    try:
+        (parameters,), (information,) = fit_log_rate(
+            counts[use][None], bkg[use], basis, CONVERGED
+        )
+        error = np.sqrt(np.diag(np.linalg.inv(information)))
+    except np.linalg.LinAlgError:
+        return BkgNorm(np.nan, np.nan, norm.n_counts, norm.n_bkg)
+    scale = float(np.exp(parameters[0]))
+    return BkgNorm(
+        scale,
+        float(scale * error[0]),
+        norm.n_counts,
+        norm.n_bkg,
+        tuple(parameters[1:].tolist()),
+        tuple(error[1:].tolist()),
+    )
 
 
 def norm_pulls(scale, error):
