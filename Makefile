@@ -37,6 +37,8 @@ lock:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gammastack needs Python 3.11 or newer, this is %s; try make PYTHON=python3.12" % sys.version.split()[0])'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	# So that "import gammastack" works in this environment
+	echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/gammastack.pth"
 	touch $@
 
 .lowest/ready: pyproject.toml

@@ -19,6 +19,7 @@ from gammastack.archive.pack import (
 )
 from gammastack.archive.ro_crate import About, crate_metadata
 from gammastack.errors import InputError
+from gammastack.files.layout import product_at
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import (
     EXPORT,
@@ -51,7 +52,7 @@ def run(inputs, outputs, origin, *, project, config):
         "version": __version__,
         "datastore": own.get("datastore", config.get("datastore", "simulated")),
         "terms": f" (`{TERMS}/`)" if inputs["terms"] else "",
-        **_facts(inputs["products"]),
+        **_facts(field, products),
     }
     with TemporaryDirectory(dir=field) as temporary:
         folder = Path(temporary)
@@ -94,9 +95,9 @@ def _yaml(config):
     return head + yaml.safe_dump(config, sort_keys=False, default_flow_style=None)
 
 
-def _facts(products):
-    counts = (path for path in products if Path(path).name == "counts.fits")
-    header = fits.getheader(next(counts))
+def _facts(field, products):
+    counts = (path for path in products if product_at(path.as_posix()).name == "counts")
+    header = fits.getheader(field / next(counts))
     keys = {"n_runs": "N_OBS", "start": "DATE-OBS", "stop": "DATE-END"}
     return {name: header[key] for name, key in keys.items()}
 
