@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A norm that is further from the others than this, in standard deviations, is an outlier
+# A norm that differs from the others by more standard deviations than this is an outlier.
 OUTLIER = 5.0
 
-# Median absolute deviation of a normal distribution of width 1
+# This is the median absolute deviation of a normal distribution of width 1.
 MAD_PER_SIGMA = 0.6744897501960817
 
 
@@ -37,11 +37,11 @@ class BkgNorm:
 
     @property
     def usable(self):
-        """Whether the scale is finite and positive."""
+        """Return whether the scale is finite and positive."""
         return bool(np.isfinite(self.scale) and self.scale > 0)
 
     def apply(self, bkg, position=None):
-        """The normalised background of pixels; a gradient needs their position in deg."""
+        """Return the normalised background of pixels; a gradient needs their position in deg."""
         if position is None:
             return self.scale * bkg
         (east, north), (lon, lat) = self.gradient, position
@@ -74,10 +74,10 @@ def fit_bkg_norm(counts, bkg, mask):
 def fit_bkg_gradient(counts, bkg, mask, lon, lat):
     """Scale the model, and tilt it linearly across the field of view.
 
-    Maximum of the Poisson likelihood of ``scale exp(east lon + north lat) bkg``, by
+    This maximises the Poisson likelihood of ``scale exp(east lon + north lat) bkg`` by
     Newton's method: a generalised linear model with logarithmic link, McCullagh & Nelder
-    (1989), DOI 10.1007/978-1-4899-3242-6. The fitted counts outside the exclusions are
-    those observed.
+    (1989), DOI 10.1007/978-1-4899-3242-6. The fitted counts outside the exclusions equal
+    the observed counts.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def fit_bkg_gradient(counts, bkg, mask, lon, lat):
 
 
 def norm_pulls(scale, error):
-    """How far each norm is from the median of all, and which ones are outliers.
+    """Return how far each norm is from the median of all, and which ones are outliers.
 
     Parameters
     ----------
