@@ -24,7 +24,7 @@ BLOCK = 16384
 
 
 def row_blocks(shape):
-    """Yield slices of the rows of an image, so small that the results stay in the cache."""
+    """Return slices of the rows of an image, so small that the results stay in the cache."""
     ny, nx = shape
     step = max(1, BLOCK // max(1, nx))
     return [slice(start, start + step) for start in range(0, ny, step)]
