@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare two results of a field: are they the same, and if not, what differs and why?
 
-Exit codes: 0 all products are the same byte by byte; 1 they differ; 2 one of the results
+Exit codes: 0 all products are the same bit for bit; 1 they differ; 2 one of the results
 cannot be read.
 """
 

@@ -1,6 +1,6 @@
 """Run steps in a pool of processes that is kept for the whole invocation.
 
-A run is 30 to 100 ms of work, a new Python process with astropy costs ten times that.
+A run takes 30 to 100 ms of work; a new Python process with astropy takes ten times that.
 """
 
 import multiprocessing
@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 
 from gammastack.provenance.activity import perform
 
-# multiprocessing imports the main program into each worker
+# multiprocessing imports the main program into each worker.
 MAIN_PROGRAM = "snakemake.cli"
 
 
@@ -28,7 +28,7 @@ class Pool:
     Parameters
     ----------
     workers : callable
-        Returns the number of processes; not called if there is nothing to be done.
+        Returns the number of processes; not called if there is nothing to do.
     steps : sequence of str
         Steps that are imported once, in the process that the others are forked from.
     """
@@ -42,14 +42,14 @@ class Pool:
         self._context.set_forkserver_preload(preloaded)
 
     def warm_up(self):
-        """Start with the slow imports while Snakemake looks at what is to be done."""
+        """Start the slow imports while Snakemake plans the jobs."""
         forkserver.ensure_running()
 
     def run(self, step, *job):
         """Perform a step, see `run_here`, and wait for its end.
 
         Exceptions of the call are raised here; `WorkerKilled` if a process of the pool
-        was killed, after which the pool is of no more use.
+        was killed, after which the pool can no longer be used.
         """
         with self._lock:
             if self._executor is None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Check archives and results: intact? would they be made the same today?
 
-Exit codes: 0 yes; 1 damaged; 2 it cannot be read; 3 intact, but would be made
-differently, and the lines say why.
+Exit codes: 0 yes; 1 damaged; 2 cannot be read; 3 intact, but would be made
+differently, with the reasons.
 """
 
 import argparse
@@ -39,12 +39,12 @@ def main():
         if len(paths) > 1:
             print(f"{path}:")
         codes.add(check(path, arguments))
-    # The worst
+    # The worst code counts.
     return next(code for code in (2, 1, 3, 0) if code in codes)
 
 
 def results_in(path):
-    """The path, or the results of all fields in it."""
+    """Return the path, or the results of all fields in it."""
     fields = sorted(path.glob("*/provenance/stack.json"))
     return [one.parents[1] for one in fields] or [path]
 
@@ -72,7 +72,7 @@ def name_of_field(bundle):
 
 
 def field_of(configfile, name):
-    """Settings of the field of this name."""
+    """Return the settings of the field of this name."""
     try:
         config = yaml.safe_load(Path(configfile).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message names the culprit and the remedy."""
+    """Invalid user input; the message names the cause and the remedy."""

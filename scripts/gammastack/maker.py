@@ -28,8 +28,7 @@ from gammastack.stacking.stack import (
 
 class StackedObsImageMaker:
     """Stacked images of many observations.
-
-    Takes the place of the class of this name in gammapy 0.6.
+    Replaces the class of this name in gammapy 0.6.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ class StackedObsImageMaker:
     table_bkg_norm : astropy.table.Table
         OBS_ID, bkg_scale and more, one row per used run.
     table_runs : astropy.table.Table
-        What became of each run.
+        What happened to each run.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class StackedObsImageMaker:
         self.excess_image()
 
     def _groups(self):
-        """Sums of groups first, as in the pipeline: the same to the last bit."""
+        """Sum up groups first, as in the pipeline, so that the result is the same bit for bit."""
         observations = self.data_store.observations
         unknown = [one for one in self.obs_ids if one not in observations.index]
         if unknown:

@@ -1,16 +1,16 @@
 """The table of products: each file that the workflow makes, declared once.
 
-What else is to be known of a product follows from its line: the outputs of the rules and
+Everything else about a product follows from its line: the outputs of the rules and
 their targets, units and types of pixels, what an archive holds and what ``compare`` says
-of it, and the table in the documentation. `gammastack.files.layout` answers such questions.
+about it, and the table in the documentation. See `gammastack.files.layout`.
 
-There is nothing but data in this module. The hash of the code of a step has the lines of
-its own products in place of this file, so that a new line reruns nothing else.
+This module contains only data. In the hash of the code of a step, the lines of
+its own products replace this file, so that a new line reruns nothing else.
 """
 
 from dataclasses import dataclass
 
-# Wildcards of the steps: a step makes all products of what its wildcards name
+# A step makes all products whose wildcards are its own.
 STEPS = {
     "simulate_run": ("obs_id",),
     "simulate_index": (),
@@ -27,11 +27,11 @@ STEPS = {
     "summary": (),
 }
 
-# Why a product is made: for its own sake, as a step on the way, to tell how others were
-# made, or because somebody asks for it
+# A product is made for its own sake, as a step on the way, to record how others were
+# made, or because somebody asks for it.
 FINAL, INTERMEDIATE, RECORD, ON_DEMAND = "final", "intermediate", "record", "on demand"
 
-# Units for dN/dE, and for the integral flux of `for_integral_flux`
+# The first unit is for dN/dE, the second for the integral flux of `for_integral_flux`.
 EXPOSURE = ("m2 s TeV", "m2 s")
 FLUX = ("cm-2 s-1 TeV-1", "cm-2 s-1")
 
@@ -51,15 +51,15 @@ class Product:
         observations.
     description : str
     unit : str or tuple of str
-        Of the pixels: a FITS unit, or what is counted; two of them as in `FLUX`.
-    dtype : str
+        Unit of the pixels: a FITS unit, or what is counted; two of them as in `FLUX`.
+    Type of the pixels; empty if the file is not an image.
         Of the pixels; empty if it is no image.
     condition : str
         Property of `gammastack.config.fields.Field` that must be true; empty: always.
     role : str
         `FINAL`, `INTERMEDIATE`, `RECORD` or `ON_DEMAND`.
     holds : tuple of str
-        Of a file with several images: the products whose units and types they have.
+        For a file with several images: the products whose units and types they have.
     """
 
     name: str

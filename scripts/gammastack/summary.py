@@ -4,7 +4,7 @@ import pandas as pd
 
 
 def format_summary(path):
-    """Text of a summary file, one line per field and energy band.
+    """Return a summary file as text, one line per field and energy band.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def _facts(field, products):
 
 
 def _records(field, products):
-    """Activities that led to the products, and the machines on which they ran."""
+    """Return the activities that led to the products, and the machines on which they ran."""
     activities, systems = read_folder(field)
     activities = history(activities, [path.as_posix() for path in products])
     machines = {one["system"] for one in activities} & systems.keys()
@@ -111,7 +111,7 @@ def _records(field, products):
 
 
 def _name(activity):
-    """Name of a record in the archive, which has no folders of runs."""
+    """Return the name of a record in the archive, which has no folders of runs."""
     obs_id = activity["config"].get("obs_id")
     file = Path(activity["record"]).name
     return file if obs_id is None else f"{activity['activity_name']}-{obs_id}.json"

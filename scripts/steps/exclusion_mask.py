@@ -15,7 +15,7 @@ def run(inputs, outputs, origin, *, image, exclusion_mask):
     config = {"image": image, "exclusion_mask": without_folders(exclusion_mask)}
     cards = (("NOTE", "; ".join(notes)),) if notes else ()
     provenance = Provenance(config, cards=cards, origin=origin)
-    # Before a search for sources it is not the final one, and has another name
+    # Before a search for sources the mask is not final, and has another name.
     (path,) = outputs.values()
     image = provenance.image(mask.astype(np.uint8), geometry)
     write(path, [image, *provenance.tables()])

@@ -48,7 +48,7 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
 
 
 def _summary(images, significance, geometry):
-    """Cards with the sums and the peak of a band."""
+    """Return header cards with the sums and the peak of a band."""
     cards = [
         ("SUMCOUNT", int(images["counts"].sum()), "sum of the counts image"),
         ("SUMBKG", float(np.nansum(images["bkg"])), "sum of the bkg image"),

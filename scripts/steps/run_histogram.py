@@ -1,4 +1,4 @@
-"""Make the histogram of a run in the field of view, known sources left out."""
+"""Make the histogram of a run in the field of view, without known sources."""
 
 from gammastack.acceptance.model import energy_edges, run_histogram
 from gammastack.dl3.datastore import HDULocation
@@ -29,7 +29,7 @@ def run(
     }
     observation = read_observation(obs_id, locations)
     _, offset_max = offset_band
-    # Of the whole field of view, which the image may cut
+    # The exclusions cover the whole field of view, which the image may cut.
     pointing = observation.pointing.ra, observation.pointing.dec
     width = 2 * offset_max + 2 * binsz
     geometry = ImageGeometry.create(pointing, "icrs", "ARC", (width, width), binsz)

@@ -1,4 +1,4 @@
-"""Add up the groups of runs of a field, and write down what became of each run."""
+"""Add up the groups of runs of a field, and record what happened to each run."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ def run(inputs, outputs, origin, *, image, energy_bands, background=None):
 
 
 def _write_norms(paths, runs, provenance, band):
-    """Write the tables of the norms, if they are wanted; warn of outliers."""
+    """Write the tables of the norms, if requested; warn of outliers."""
     if "table_bkg_norm" not in paths:
         return
     norms = bkg_norm_table(runs)
@@ -69,7 +69,7 @@ def _write_norms(paths, runs, provenance, band):
 
 
 def _left_out(n_left_out, sums, background):
-    """Say what was left out of the sums."""
+    """Describe what was left out of the sums."""
     text = (
         f"{n_left_out.sum()} pixels of {(n_left_out > 0).sum()} runs are left out of all"
         " images, because they have no background model or no exposure"

@@ -37,7 +37,7 @@ for variant in variants("run_histogram"):
 
 
 def runs_of_zenith_bin(wildcards):
-    """OBS_IDs of the runs that share an acceptance."""
+    """Return the OBS_IDs of the runs that share an acceptance."""
     bins = zenith_bins(wildcards.field)
     if wildcards.zenith not in bins.values():
         raise WorkflowError(

@@ -1,6 +1,6 @@
 # Who made what from what: an export of the records of a field, and its archive.
 
-# What an archive has of the project, to make its results again
+# An archive contains these parts of the project, so that its results can be remade.
 PROJECT = [
     "Snakefile",
     "workflow",
@@ -19,7 +19,7 @@ PROJECT_SUFFIXES = (".py", ".smk", ".yaml")
 
 
 def project_files(wildcards):
-    """The program, and what is needed to install it."""
+    """Return the program, and what is needed to install it."""
     for name in PROJECT:
         path = Path(os.path.relpath(workflow.basedir)) / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -28,20 +28,20 @@ def project_files(wildcards):
 
 
 def terms_of_use(wildcards):
-    """What the store says of its use."""
+    """Return what the store says about its use."""
     folder = Path(field_of(wildcards).datastore)
     names = ("README*", "LICENSE*", "LICENCE*", "TERMS*")
     return sorted(str(path) for name in names for path in folder.glob(name))
 
 
 def archived_files(wildcards):
-    """What an archive has beside the results."""
+    """Return what an archive contains besides the results."""
     for files in (project_files, exclusion_files, terms_of_use):
         yield from files(wildcards)
 
 
 def config_as_given(wildcards):
-    """What the user wrote, for this field."""
+    """Return what the user wrote for this field."""
     return {**config, "fields": {wildcards.field: config["fields"][wildcards.field]}}
 
 
@@ -50,7 +50,7 @@ def products_of_field(wildcards):
 
 
 def records_of_field(wildcards):
-    """The records of all jobs that led to the products of a field."""
+    """Return the records of all jobs that led to the products of a field."""
     field = field_of(wildcards)
     runs, zenith = selected_runs(field.name), zeniths(field)
     values = {"obs_id": runs, "group": groups(field.name), "zenith": zenith}

@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-# The graph of jobs is large and stays: not to look for garbage in it so often saves a tenth
-# of the time until the first job
+# The graph of jobs is large and stays in memory: rarer garbage collection saves a tenth
+# of the time until the first job.
 gc.set_threshold(100_000, 20, 100)
-# At the end it would be looked for three times
+# Otherwise garbage is collected three times at the end.
 atexit.register(gc.freeze)
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
@@ -43,7 +43,7 @@ from pool import Pool, WorkerKilled, run_here
 
 
 def refuse_clearly(function, *arguments):
-    """Call a function; what the user got wrong ends in a message, not in a traceback."""
+    """Call a function; user errors end in a message, not in a traceback."""
     try:
         return function(*arguments)
     except InputError as error:
@@ -78,7 +78,7 @@ wildcard_constraints:
 
 
 class Variant(NamedTuple):
-    """A rule for some of the fields, all of which have the same outputs of a step.
+    """Return a rule for some of the fields, all of which have the same outputs of a step.
 
     Attributes
     ----------
@@ -95,25 +95,25 @@ class Variant(NamedTuple):
 
 
 def variants(step_name):
-    """The rules that a step needs: one, unless the fields differ in what they make."""
+    """Return the rules that a step needs: one, unless the fields differ in what they make."""
     fields_by_outputs = {}
     for field in settings.fields.values():
         if outputs := outputs_of(step_name, field):
             key = tuple(outputs.items())
             fields_by_outputs.setdefault(key, []).append(field.name)
     for number, (outputs, fields) in enumerate(fields_by_outputs.items()):
-        # Two words, so that it is not the name of another step
+        # The name has two words, so that it is not the name of another step.
         name = f"{step_name}_of_{fields[0]}" if number else step_name
         yield Variant(name, in_results(dict(outputs)), one_of(fields))
 
 
 def in_results(outputs):
-    """Outputs by name, in the results folder."""
+    """Return outputs by name, in the results folder."""
     return {name: f"{RESULTS}/{path}" for name, path in outputs.items()}
 
 
 def record_of(step_name, folder="{field}"):
-    """Where a step writes down what it did: the log of its rule."""
+    """Return where a step records what it did: the log of its rule."""
     others = [f"-{{{one}}}" for one in STEPS[step_name] if one != "field"]
     return f"{RESULTS}/{folder}/provenance/{step_name}{''.join(others)}.json"
 
@@ -131,7 +131,7 @@ if is_main_process:
     atexit.register(contents.save)
     atexit.register(remember, SOURCES)
 
-# Parameters that decide on reruns, and are not meant for the function of a step
+# These parameters trigger reruns, and are not passed to the function of a step.
 FOR_RERUNS = ("step", "software", "known", "upstream", "contents")
 performed = set()
 refusals = []
@@ -160,7 +160,7 @@ def perform(input, output, params, record):
 
 
 def parameters_of(step_name, upstream=(), contents=None, **named):
-    """Parameters of a rule: those of its step, and those that decide on reruns.
+    """Return the parameters of a rule: those of its step, and those that trigger reruns.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def software_of(step_name):
 
 @cache
 def recipe(rule_name, **wildcards):
-    """Hash of all that a job goes back to: its parameters, and those of the jobs before it.
+    """Return a hash of all that a job depends on: its parameters, and those of earlier jobs.
 
     Snakemake does not miss an intermediate result that a failed or killed job left out if
     what was made from it is there, and would take that for up to date. But it sees that a
@@ -217,7 +217,7 @@ def recipe(rule_name, **wildcards):
 
 
 def hash_of(recipes):
-    """The parameter `upstream`: a hash of the recipes that some functions return."""
+    """Return the parameter `upstream`: a hash of the recipes that some functions return."""
 
     def of_job(wildcards):
         found = [one for function in recipes for one in function(wildcards)]
@@ -227,7 +227,7 @@ def hash_of(recipes):
 
 
 def refuse_unknown(wildcards, output):
-    """Refuse results of which Snakemake does not know what made them.
+    """Refuse results if Snakemake does not know what made them.
 
     It would take them for up to date. A parameter of its own: Snakemake does not compare
     parameters that depend on the output.
@@ -250,12 +250,12 @@ def field_of(wildcards):
 
 
 def of_field(key):
-    """A setting of the field as a parameter of its jobs."""
+    """Return a setting of the field as a parameter of its jobs."""
     return lambda wildcards: getattr(field_of(wildcards), key)
 
 
 def is_made_here(path):
-    """Whether a file is a result, which Snakemake itself follows."""
+    """Return whether a file is a result, which Snakemake itself follows."""
     return Path(path).absolute().is_relative_to(Path(RESULTS).absolute())
 
 
@@ -270,7 +270,7 @@ def by_content(files):
 
 
 def names_and_contents(files):
-    """Names without folders, and hashes, of input files, as a parameter of their job."""
+    """Return names without folders, and hashes, of input files, as a parameter of their job."""
     return lambda wildcards: [
         (Path(path).name, None if is_made_here(path) else contents.sha256(path))
         for path in files(wildcards)
@@ -278,5 +278,5 @@ def names_and_contents(files):
 
 
 def exclusion_files(wildcards):
-    """Regions, masks and catalogues among the exclusions."""
+    """Return regions, masks and catalogues among the exclusions."""
     return [*filter(None, map(file_of, field_of(wildcards).exclusion_mask))]

@@ -24,7 +24,7 @@ def datastore(folder):
 
 @cache
 def selected_runs(name):
-    """OBS_IDs of the runs of a field."""
+    """Return the OBS_IDs of the runs of a field."""
     field = settings.fields[name]
     center = field.image["center"]
     return refuse_clearly(
@@ -60,20 +60,20 @@ def check_results():
 
 @cache
 def groups(name):
-    """The runs of the field in stable groups."""
+    """Return the runs of the field in stable groups."""
     store = datastore(settings.fields[name].datastore)
     runs = store.observations.loc[selected_runs(name)]
     return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
 
 
 def group_runs(wildcards):
-    """The runs of a group, in the order of OBS_ID."""
+    """Return the runs of a group, in the order of OBS_ID."""
     return groups(wildcards.field)[wildcards.group]
 
 
 @cache
 def zenith_bins(name):
-    """For each run of the field the zenith bin of its acceptance, such as ``30-45``."""
+    """Return the zenith bin of the acceptance, such as ``30-45``, for each run of the field."""
     field = settings.fields[name]
     store = datastore(field.datastore)
     zenith = {obs_id: store.zenith(obs_id) for obs_id in selected_runs(name)}
@@ -85,12 +85,12 @@ def zenith_bin(wildcards):
 
 
 def zeniths(field):
-    """The zenith bins that have an acceptance."""
+    """Return the zenith bins that have an acceptance."""
     return sorted(set(zenith_bins(field.name).values())) if field.has_acceptance else []
 
 
 def dl3_hdus(wildcards):
-    """Locations of the HDUs of a run that its images are made of."""
+    """Return the locations of the HDUs of a run that its images are made from."""
     field = field_of(wildcards)
     types = hdu_types(field.responses)
     store = datastore(field.datastore)
@@ -98,12 +98,12 @@ def dl3_hdus(wildcards):
 
 
 def dl3_files(wildcards):
-    """The distinct files of a run."""
+    """Return the distinct files of a run."""
     return list(dict.fromkeys(hdu.path for hdu in dl3_hdus(wildcards).values()))
 
 
 def hdus_in_files(wildcards):
-    """The HDUs of a run, by type, in the files of `dl3_files`."""
+    """Return the HDUs of a run, by type, in the files of `dl3_files`."""
     files = dl3_files(wildcards)
     return {
         kind: HDUReference(files.index(hdu.path), hdu.hdu_name, hdu.hdu_class)
@@ -112,7 +112,7 @@ def hdus_in_files(wildcards):
 
 
 def index_row(wildcards):
-    """What the observation index says of a run, to compare with its header."""
+    """Return what the observation index says about a run, to compare with its header."""
     store = datastore(field_of(wildcards).datastore)
     return store.index_row(int(wildcards.obs_id))
 

@@ -5,7 +5,7 @@
 
 
 def inputs_of_run(wildcards):
-    """The DL3 files of a run, and its acceptance if that is made here."""
+    """Return the DL3 files of a run, and its acceptance if that is made here."""
     inputs = {"dl3": by_content(dl3_files)(wildcards)}
     if field_of(wildcards).has_acceptance:
         zenith = zenith_bin(wildcards)
@@ -22,7 +22,7 @@ def recipes_of_acceptance(wildcards):
 
 
 def acceptance_class(wildcards):
-    """GADF class of the acceptance of a run, or None."""
+    """Return the GADF class of the acceptance of a run, or None."""
     acceptance = field_of(wildcards).acceptance
     if acceptance is None:
         return None
@@ -30,7 +30,7 @@ def acceptance_class(wildcards):
 
 
 def with_extensions(outputs):
-    """Outputs that differ in their extensions, as a cache needs them."""
+    """Return outputs that differ in their extensions, as a cache requires."""
     stem = os.path.commonprefix(list(outputs.values()))
     return multiext(
         stem, **{name: path.removeprefix(stem) for name, path in outputs.items()}
@@ -58,7 +58,7 @@ for variant in variants("run_images"):
                 hdus=hdus_in_files,
                 index=index_row,
                 image=of_field("image"),
-                # In their order, which the key of a cache would not have of a dictionary
+                # A list keeps their order; in the key of a cache a dictionary would lose it.
                 energy_bands=lambda wildcards: list(
                     field_of(wildcards).energy_bands.items()
                 ),
@@ -72,7 +72,7 @@ for variant in variants("run_images"):
 
 
 def run_files(runs):
-    """The images of some runs."""
+    """Return the images of some runs."""
     return lambda wildcards: [
         f"{RESULTS}/{wildcards.field}/runs/{obs_id}.fits" for obs_id in runs(wildcards)
     ]

@@ -13,7 +13,7 @@ from snakemake.settings.types import ExecMode
 # job, without the profile; or one on another machine. Scripts cannot ask for it otherwise.
 is_main_process = workflow.exec_mode == ExecMode.DEFAULT
 is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
-# A dry run needs no processes to be started beforehand
+# A dry run needs no processes in advance.
 is_dry_run = workflow.dryrun
 
 

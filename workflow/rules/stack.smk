@@ -10,7 +10,7 @@ def recipes_of_mask(wildcards):
 
 
 def all_runs(wildcards):
-    """The runs of the field, in the order of OBS_ID."""
+    """Return the runs of the field, in the order of OBS_ID."""
     return selected_runs(wildcards.field)
 
 
@@ -73,7 +73,7 @@ for variant in variants("search_sources"):
 
 
 def inputs_of_group(wildcards):
-    """The images of the runs of a group, and the exclusion mask if there is one."""
+    """Return the images of the runs of a group, and the exclusion mask if there is one."""
     inputs = {"runs": run_files(group_runs)(wildcards)}
     if field_of(wildcards).has_background:
         inputs["mask"] = f"{RESULTS}/{wildcards.field}/exclusion_mask.fits"
@@ -108,7 +108,7 @@ for variant in variants("stack_group"):
 
 
 def group_files(wildcards):
-    """The sums of all groups of the field."""
+    """Return the sums of all groups of the field."""
     folder = f"{RESULTS}/{wildcards.field}/groups"
     return [f"{folder}/{group}.fits" for group in groups(wildcards.field)]
 

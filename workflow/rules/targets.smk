@@ -4,13 +4,13 @@ from gammastack.archive.bundle import is_product
 
 
 def field_products(name):
-    """What is made of a field for its own sake."""
+    """Return what is made of a field for its own sake."""
     field = settings.fields[name]
     return [f"{RESULTS}/{path}" for path in final_products(field, zeniths(field))]
 
 
 def products(wildcards):
-    """What is made of all fields by default."""
+    """Return what is made of all fields by default."""
     if settings.simulation:
         yield from in_results(outputs_of("simulate_index")).values()
     for name in settings.fields:
@@ -19,7 +19,7 @@ def products(wildcards):
 
 
 def leftovers():
-    """Products of these fields that this configuration does not make."""
+    """Return products of these fields that this configuration does not make."""
     wanted = {Path(path) for path in products(None)}
     for name in settings.fields:
         folder = Path(RESULTS) / name

@@ -1,11 +1,11 @@
 """Background models made from the runs themselves, for stores without responses.
 
 Runs of similar zenith angles are put into one histogram in energy and in the field of
-view, known sources left out. In each energy bin the logarithm of the rate is a
+view, without known sources. In each energy bin the logarithm of the rate is a
 polynomial, fitted by maximum likelihood: in offset^2, as the radial acceptance of
 H.E.S.S. (Aharonian et al. 2006, DOI 10.1051/0004-6361:20065351; Berge, Funk & Hinton
-2007, DOI 10.1051/0004-6361:20066674), or in both field-of-view coordinates. Of the
-logarithm, so that no rate is negative.
+2007, DOI 10.1051/0004-6361:20066674), or in both field-of-view coordinates. The
+logarithm is fitted so that no rate is negative.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from gammastack.regression import fit_log_rate
 from gammastack.sky.geometry import lonlat, offset_coordinates, separation, unit_vectors
 
 BINS_PER_DECADE = 8
-# Distance in deg of the points that show which part of a bin is excluded
+# Points at this distance in deg sample which part of a bin is excluded.
 POINT_DISTANCE = 0.02
 # Of the fit, in ln(rate)
 CONVERGED = 1e-8
@@ -34,7 +34,7 @@ MEV_PER_TEV = 1e6
 
 @dataclass(frozen=True)
 class FieldOfViewHistogram:
-    """Events of one or more runs in energy and in the field of view, sources left out.
+    """Events of one or more runs in energy and in the field of view, without sources.
 
     The longitude grows to the west and the latitude to the north, as with
     FOVALIGN = RADEC of GADF.
@@ -79,29 +79,29 @@ class FieldOfViewHistogram:
 
     @property
     def filled(self):
-        """Bins (n_fov, n_fov) with exposure."""
+        """Return which bins (n_fov, n_fov) have exposure."""
         return self.exposure > 0
 
     @property
     def positions(self):
-        """Mean longitude and latitude in deg of the sky in the filled bins, (2, n_filled)."""
+        """Return the mean longitude and latitude in deg in the filled bins, (2, n_filled)."""
         return self.moments[:, self.filled] / self.exposure[self.filled]
 
 
 def sum_histograms(histograms):
-    """Sum of the histograms of one or more runs."""
+    """Sum the histograms of one or more runs."""
     return reduce(FieldOfViewHistogram.__add__, histograms)
 
 
 def energy_edges(bands, per_decade=BINS_PER_DECADE):
-    """Edges in TeV of energy bins in which all edges of the bands are among the edges.
+    """Return energy bins, as edges in TeV, that include all edges of the bands.
 
     Parameters
     ----------
     bands : sequence of tuple of float
         In TeV.
     per_decade : float
-        About so many bins per decade, equal in log E between the edges of the bands.
+        Approximate number of bins per decade, equal in log E between the edges of the bands.
     """
     corners = np.unique(bands)
     pieces = [
@@ -112,7 +112,7 @@ def energy_edges(bands, per_decade=BINS_PER_DECADE):
 
 
 def run_histogram(observation, geometry, mask, energy, offset_max, binsz=0.1):
-    """Histogram of a run: its events in good time that are not on excluded pixels.
+    """Count the events of a run in good time that are not on excluded pixels.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def run_histogram(observation, geometry, mask, energy, offset_max, binsz=0.1):
     places = [np.searchsorted(edges, x, side="right") - 1 for edges, x in sample]
     places = np.ravel_multi_index(places, shape, mode="clip")
     counts = np.bincount(places, minlength=np.prod(shape)).reshape(shape)
-    # The corner of a bin that is not excluded may lie between the points
+    # The part of a bin that is not excluded may lie between the points.
     counts = np.where(exposure > 0, counts, 0)
 
     ontime = observation.ontime
@@ -158,7 +158,7 @@ def run_histogram(observation, geometry, mask, energy, offset_max, binsz=0.1):
 
 
 def _usable(geometry, mask, ra, dec):
-    """Whether positions (n,) are on pixels with mask = True, or beyond the image."""
+    """Return whether positions (n,) are on pixels with mask = True, or beyond the image."""
     rows, columns, inside = geometry.pixel_index(ra, dec)
     usable = np.ones(len(ra), dtype=bool)
     usable[inside] = mask[rows, columns]
@@ -166,7 +166,7 @@ def _usable(geometry, mask, ra, dec):
 
 
 def _exposure(fov, ra, dec, geometry, mask, offset_max):
-    """Solid angle in sr per bin that is not excluded, and times its mean position in deg."""
+    """Return the usable solid angle in sr per bin, alone and times its mean position in deg."""
     n, per_bin = len(fov) - 1, int(np.ceil((fov[1] - fov[0]) / POINT_DISTANCE - 1e-9))
     edges = np.linspace(fov[0], fov[-1], n * per_bin + 1)
     middle = (edges[:-1] + edges[1:]) / 2
@@ -190,21 +190,21 @@ def _exposure(fov, ra, dec, geometry, mask, offset_max):
 
 
 def _offset(lon, lat):
-    """Angle in deg to the centre of the field of view."""
+    """Return the angle in deg to the centre of the field of view."""
     return np.degrees(np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat))))
 
 
 def n_events_needed(shape, degree):
-    """Events that each energy bin must have for a fit: ten per term of the polynomial."""
+    """Return how many events a fit needs per energy bin: ten per polynomial term."""
     n_terms = degree + 1 if shape == "radial" else (degree + 1) * (degree + 2) // 2
     return 10 * n_terms
 
 
 def merge_energy_bins(histogram, bands, n_min=100):
-    """Histogram in which neighbouring energy bins are merged until each has enough events.
+    """Merge neighbouring energy bins until each has enough events.
 
-    The poorest bin is joined to the poorer one of its neighbours, across the edge of a
-    band only if there is no other.
+    The poorest bin is merged with the poorer of its neighbours, and across the edge of a
+    band only if there is no other neighbour.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def merge_energy_bins(histogram, bands, n_min=100):
     starts, counts = list(range(len(counts))), counts.tolist()
     while len(counts) > 1 and min(counts) < n_min:
         poorest = int(np.argmin(counts))
-        # Of each possible join: whether it crosses an edge, its partner's events, place
+        # A join has: whether it crosses an edge, the events of its partner, its place.
         joins = [
             (edges[starts[upper]] in corners, counts[partner], upper)
             for upper, partner in ((poorest, poorest - 1), (poorest + 1, poorest + 1))
@@ -258,21 +258,21 @@ def _require_exposure(histogram):
 
 
 def _radial_basis(offset, degree):
-    """Polynomials (n, n_terms) in offset^2, the constant first; offset_max is 1.
+    """Return polynomials (n, n_terms) in offset^2, the constant first; offset_max is 1.
 
-    Legendre polynomials, as powers would be nearly the same at high degrees.
+    They are Legendre polynomials, because high powers would be nearly the same.
     """
     return legvander(2 * offset**2 - 1, degree)
 
 
 def _plane_basis(lon, lat, degree):
-    """Polynomials (..., n_terms) in both coordinates, the constant first; offset_max is 1."""
+    """Return polynomials (..., n_terms) in both coordinates, like `_radial_basis`."""
     orders = np.add.outer(np.arange(degree + 1), np.arange(degree + 1)).ravel()
     return legvander2d(lon, lat, [degree, degree])[..., orders <= degree]
 
 
 def fit_acceptance(histogram, shape, degree):
-    """Background model: a polynomial for the logarithm of the rate in each energy bin.
+    """Fit a background model: a polynomial for the logarithm of the rate in each energy bin.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def fit_acceptance(histogram, shape, degree):
     -------
     gammastack.dl3.irf.Background2D or gammastack.dl3.irf.Background3D
         Its integral over each energy bin of the histogram gives the counts there.
-        Beyond `offset_max`, in two dimensions one cell further, the rate stays.
+        Beyond `offset_max` (in two dimensions, one cell further out) the rate is constant.
 
     Raises
     ------
@@ -304,7 +304,7 @@ def fit_acceptance(histogram, shape, degree):
 def _radial_model(histogram, degree):
     rim, n = histogram.offset_max, len(histogram.fov) // 2
     basis = _radial_basis(_offset(*histogram.positions) / rim, degree)
-    # The last node but one is on the rim: the model needs no value beyond it
+    # The last node but one is on the rim: the model needs no value beyond it.
     edges = rim / (n - 0.5) * np.arange(n + 2)
     nodes = np.minimum((edges[:-1] + edges[1:]) / 2, rim)
     rate = np.exp(_poisson_fit(basis, histogram) @ _radial_basis(nodes / rim, degree).T)
@@ -317,7 +317,7 @@ def _plane_model(histogram, degree):
     basis = _plane_basis(*histogram.positions / rim, degree)
     edges = rim / n * (np.arange(2 * n + 2) - n - 0.5)
     x, y = np.meshgrid(*2 * [np.arange(-n, n + 1) / n], indexing="ij")
-    # Cells that the rim cuts are interpolated from nodes beyond it too, up to a diagonal
+    # Cells that the rim cuts are also interpolated from nodes beyond it, up to a diagonal.
     shrink = np.maximum(np.hypot(x, y) / (1 + np.sqrt(2) / n), 1)
     at_nodes = _plane_basis(x / shrink, y / shrink, degree)
     rate = np.exp(np.tensordot(_poisson_fit(basis, histogram), at_nodes, (1, 2)))
@@ -327,17 +327,17 @@ def _plane_model(histogram, degree):
 
 
 def _axis(edges):
-    """Lower and upper edges."""
+    """Return the lower and upper edges."""
     return edges[:-1], edges[1:]
 
 
 def _poisson_fit(basis, histogram):
-    """Coefficients (n_energy, n_terms) of log rate per energy bin, in s-1 sr-1.
+    """Fit the coefficients (n_energy, n_terms) of the log rate per energy bin, in s-1 sr-1.
 
     Parameters
     ----------
     basis : ndarray, shape (n_filled, n_terms)
-        At the filled bins, the constant first.
+        Terms at the filled bins, the constant first.
     histogram : FieldOfViewHistogram
     """
     exposure = histogram.exposure[histogram.filled]
@@ -357,7 +357,7 @@ def _poisson_fit(basis, histogram):
 
 
 def expected_counts(model, histogram):
-    """Counts (n_energy, n_fov, n_fov) that a model predicts for the bins of a histogram."""
+    """Predict the counts (n_energy, n_fov, n_fov) in the bins of a histogram with a model."""
     lon, lat = histogram.positions
     counts = np.zeros(histogram.counts.shape)
     counts[:, histogram.filled] = histogram.exposure[histogram.filled] * [
@@ -367,11 +367,11 @@ def expected_counts(model, histogram):
 
 
 def _with_integrals(model, histogram):
-    """The model scaled in each energy bin so that its integral gives the counts there.
+    """Scale the model in each energy bin so that its integral gives the counts there.
 
     Counts over bin width is the mean rate, while the model is a power law between
     the geometric centres of the bins: for a steep spectrum in wide bins they differ
-    by tens of percent. An integral depends on the neighbouring bins too, so this is
+    by tens of percent. Because an integral also depends on the neighbouring bins, this is
     repeated until none changes.
     """
     observed = histogram.counts.sum(axis=(1, 2))
@@ -388,13 +388,13 @@ def _with_integrals(model, histogram):
 
 
 def acceptance_hdu(model, cards=()):
-    """Table HDU of a model in the format of GADF v0.3, DOI 10.5281/zenodo.7304668.
+    """Return the table HDU of a model in the format of GADF v0.3, DOI 10.5281/zenodo.7304668.
 
     Parameters
     ----------
     model : gammastack.dl3.irf.Background2D or gammastack.dl3.irf.Background3D
     cards : iterable of (key, value, comment)
-        What else belongs into the header.
+        Additional header cards.
 
     Returns
     -------
@@ -410,7 +410,7 @@ def acceptance_hdu(model, cards=()):
         for name, low_high in {"ENERG": model.energy, **axes}.items()
         for end, edges in zip(("LO", "HI"), low_high, strict=True)
     ]
-    # The axis named first is the fastest one, the last of an array
+    # In FITS the axis named first is the fastest one, in an array the last.
     rate = model.rate.T / MEV_PER_TEV
     columns.append(
         fits.Column(

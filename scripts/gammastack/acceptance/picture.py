@@ -9,13 +9,13 @@ from gammastack.acceptance.model import expected_counts
 # In deg
 RING_WIDTH = 0.25
 CELL_WIDTH = 0.5
-# With fewer expected events a cell of the map shows nothing but chance
+# With fewer expected events a cell of the map shows only chance.
 N_EXPECTED_MIN = 10
 RATIO_RANGE = 0.5, 1.5
 
 
 def radial_profile(histogram, expected, band):
-    """Rates of data and model in rings around the pointing.
+    """Compute the rates of data and model in rings around the pointing.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def radial_profile(histogram, expected, band):
     Returns
     -------
     edges : ndarray, shape (n + 1,)
-        Of the rings in deg.
+        Edges of the rings in deg.
     rate, error, model : ndarray, shape (n,)
         In s-1 sr-1; NaN where no sky is left.
     """
@@ -53,7 +53,7 @@ def _in_band(histogram, values, band):
 
 
 def _ratio_map(histogram, expected, band):
-    """Edges in deg of square cells, and data / model in them, by longitude and latitude."""
+    """Return edges in deg of square cells, and data / model by longitude and latitude."""
     n = len(histogram.fov) - 1
     per_cell = max(1, round(CELL_WIDTH / (histogram.fov[1] - histogram.fov[0])))
     starts = np.arange(0, n, per_cell)
@@ -68,13 +68,13 @@ def _ratio_map(histogram, expected, band):
 
 
 def write_picture(path, histogram, model, bands, title=""):
-    """PNG with a row per band: radial profile of data and model, map of data / model.
+    """Write a PNG with a row per band: radial profile of data and model, map of data / model.
 
     Parameters
     ----------
     path : str or pathlib.Path
     histogram : gammastack.acceptance.model.FieldOfViewHistogram
-        With fine energy bins, so that the edges of all bands are among its edges.
+        With energy bins fine enough to include the edges of all bands.
     model : gammastack.dl3.irf.Background2D or gammastack.dl3.irf.Background3D
     bands : sequence of tuple of float
         In TeV.
@@ -91,7 +91,7 @@ def write_picture(path, histogram, model, bands, title=""):
         _draw_profile(left, histogram, expected, band)
         ratio = _draw_map(right, histogram, expected, band)
     figure.colorbar(ratio, ax=axes[:, 1], label="data / model", extend="both")
-    # The name of the library in the file would change with its version
+    # The default metadata name the version of the library, so the file would change with it.
     figure.savefig(path, dpi=100, format="png", metadata={"Software": None})
 
 
@@ -120,7 +120,7 @@ def _draw_profile(axes, histogram, expected, band):
 def _draw_map(axes, histogram, expected, band):
     edges, ratio = _ratio_map(histogram, expected, band)
     low, high = RATIO_RANGE
-    # White is a ratio of 1
+    # White stands for a ratio of 1, so the background needs another colour.
     axes.set_facecolor("lightgray")
     mesh = axes.pcolormesh(edges, edges, ratio.T, cmap="RdBu_r", vmin=low, vmax=high)
     axes.set(

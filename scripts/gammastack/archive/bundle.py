@@ -14,19 +14,19 @@ MANIFEST = "manifest-sha256.txt"
 PRODUCTS = "products"
 CODE = "code"
 CONFIG = f"{CODE}/config/config.yaml"
-# What a rebuild inside an unpacked archive leaves there
+# A rebuild inside an unpacked archive leaves these folders there.
 REBUILT = (f"{CODE}/results", f"{CODE}/.snakemake", f"{CODE}/.venv")
 
 
 def is_product(name):
-    """Whether a file, named from the folder of its field, is one of the final results."""
+    """Return whether a file, named from the folder of its field, is a final result."""
     product = product_at(name)
     return product is not None and product.role == FINAL
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Files by name.
+    """Files of a result by name.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Bundle:
         Sorted, relative to the top.
     is_archive : bool
     read : callable
-        Content of the file of a name, as bytes.
+        Function that returns the content of a named file as bytes.
     """
 
     path: Path
@@ -44,17 +44,17 @@ class Bundle:
     read: callable
 
     def product(self, name):
-        """Name in the bundle of a result that is named from the folder of its field."""
+        """Return the name in the bundle for a name from the folder of the field."""
         return f"{PRODUCTS}/{name}" if self.is_archive else name
 
     def products(self):
-        """Final results, named from the folder of the field."""
+        """Return the final results, named from the folder of the field."""
         prefix = self.product("")
         names = [one[len(prefix) :] for one in self.names if one.startswith(prefix)]
         return [one for one in names if is_product(one)]
 
     def unknown(self):
-        """Files in a results folder that are neither products nor records."""
+        """Return the files in a results folder that are neither products nor records."""
         return [
             name
             for name in self.names
@@ -62,7 +62,7 @@ class Bundle:
         ]
 
     def records(self):
-        """Activities and systems, see `gammastack.provenance.records.read_records`."""
+        """Return activities and systems, see `gammastack.provenance.records.read_records`."""
         return read_records(
             {one: self.read(one) for one in filter(is_record, self.names)}
         )
@@ -74,7 +74,7 @@ def open_bundle(path):
     Raises
     ------
     InputError
-        If the path is none of them.
+        If the path is none of these.
     """
     path = Path(path)
     if path.is_dir():
@@ -89,7 +89,7 @@ def open_bundle(path):
     def read(name):
         try:
             return archive.read(name)
-        # A flipped bit can end in any error of zipfile or of zlib
+        # A flipped bit can cause any error of zipfile or of zlib.
         except Exception as error:
             raise InputError(f"{path}: {name} is damaged ({error})") from error
 
@@ -98,7 +98,7 @@ def open_bundle(path):
 
 
 def _from_folder(path):
-    # Images of runs may lie elsewhere, behind a link
+    # Images of runs may be elsewhere, behind a link.
     files = (
         Path(folder, name).relative_to(path).as_posix()
         for folder, _, names in os.walk(path, followlinks=True)

@@ -21,7 +21,7 @@ from gammastack.files.layout import NO_UNITS, product_at
 from gammastack.provenance.origin import Origin, code_hash
 from gammastack.sky.geometry import ImageGeometry
 
-# They have statements of their own, or follow from all others
+# These keys have statements of their own, or follow from all others.
 TOLD = (
     *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
     *("status", "bkg_scale"),
@@ -40,12 +40,12 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two results.
+    """Differences between two results.
 
     Attributes
     ----------
     identical : bool
-        All products are the same byte by byte.
+        All products are the same bit for bit.
     verdict : str
     sections : dict of str to list of str
         Statements by title, the most important first.
@@ -58,18 +58,18 @@ class Comparison:
 
 @dataclass(frozen=True)
 class MapDifference:
-    """How two images differ; a pixel that is NaN in both does not.
+    """Differences between two images; a pixel that is NaN in both does not differ.
 
     Attributes
     ----------
     n_differ : int
     n_nan : int
-        Among them those that are NaN in one image only.
+        Number of pixels among them that are NaN in only one image.
     largest, relative : float
-        Largest absolute difference, and largest one in units of the larger of the two
+        Largest absolute difference, and largest difference relative to the larger of the two
         absolute values.
     sums, peaks : tuple of float
-        Of both images, without NaN.
+        Values for both images, without NaN.
     """
 
     n_differ: int
@@ -150,7 +150,7 @@ def compare(a, b):
 
 
 def report(comparison, a, b):
-    """Text for people on a `Comparison` of two results, given with their paths."""
+    """Describe a `Comparison` of two results, given with their paths, for users."""
     lines = [comparison.verdict, f"A: {a}", f"B: {b}"]
     for title, statements in comparison.sections.items():
         if statements:
@@ -164,12 +164,12 @@ def _wrapped(text):
 
 
 def map_difference(a, b):
-    """`MapDifference` of two arrays of one shape."""
+    """Return the `MapDifference` of two arrays of the same shape."""
     nan_a, nan_b = np.isnan(a), np.isnan(b)
     differ = (a != b) & ~(nan_a & nan_b)
     x, y = a[differ].astype(float), b[differ].astype(float)
     largest = np.abs(y - x)
-    # Infinite values have no relative difference
+    # Infinite values have no relative difference.
     with np.errstate(invalid="ignore"):
         relative = largest / np.maximum(np.abs(x), np.abs(y))
     return MapDifference(
@@ -186,7 +186,7 @@ def map_difference(a, b):
 
 
 def norm_difference(old, new):
-    """Say how the norms of runs differ; None if they do not.
+    """Describe how the norms of runs differ; return None if they do not.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def _read(bundle, name):
     content = _content(bundle, name)
     try:
         with warnings.catch_warnings():
-            # All that astropy does if a file is cut or a checksum does not hold
+            # A cut file or a wrong checksum only makes astropy warn.
             warnings.simplefilter("error", AstropyWarning)
             with fits.open(BytesIO(content), memmap=False, checksum=True) as hdus:
                 hdu = hdus[0 if _is_map(name) else 1]
@@ -244,7 +244,7 @@ def _read(bundle, name):
                 origin = Origin.from_hdu(tables["INPUTS"])
                 read_config(hdu.header)
                 return _Product(hdu.header, hdu.data, origin, runs)
-    # What astropy raises on a damaged file is not documented
+    # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
         raise InputError(f"{bundle.path}: {name} is damaged ({error})") from error
 
@@ -257,7 +257,7 @@ def _run_table(hdu):
 
 
 def _differences(name, old, new):
-    """Section and text of each statement on a product, but for those on the code."""
+    """Yield section and text of each statement on a product, except those on the code."""
     if not _is_map(name):
         if old.data.tobytes() != new.data.tobytes():
             yield TABLES, name
@@ -281,7 +281,7 @@ def _differences(name, old, new):
 
 
 def _changes(old, new):
-    """Keys of two dictionaries whose values differ, with both values."""
+    """Return the keys of two dictionaries whose values differ, with both values."""
     for key in sorted(old.keys() | new.keys()):
         x, y = (one.get(key, "none") for one in (old, new))
         if x != y:
@@ -289,7 +289,7 @@ def _changes(old, new):
 
 
 def _map_text(product, old, new):
-    """Say how two maps differ; None if they do not."""
+    """Describe how two maps differ; return None if they do not."""
     (ny, nx), (height, width) = old.data.shape, new.data.shape
     if (ny, nx) != (height, width):
         return f"{nx} x {ny} -> {width} x {height} pixels, not compared"
@@ -369,7 +369,7 @@ def _status_change(old, new):
 
 
 def _changed_files(old, new, kind):
-    """Names, by OBS_ID, of the input files whose content only one product goes back to."""
+    """Return the names by OBS_ID of input files whose content only one product used."""
     a, b = (
         {(row[1], row[3]): row[2] for row in one.origin.inputs if row[0] == kind}
         for one in (old, new)
@@ -381,7 +381,7 @@ def _changed_files(old, new, kind):
 
 
 def _flat(value, key=""):
-    """Settings by key; those inside of others as ``outer.inner``."""
+    """Return settings by key; nested ones as ``outer.inner``."""
     if not isinstance(value, dict):
         return {key: value}
     parts = (_flat(part, f"{key}.{name}".lstrip(".")) for name, part in value.items())
@@ -389,7 +389,7 @@ def _flat(value, key=""):
 
 
 def _setting(key, old, new):
-    """Say how a setting differs; of the exclusions only those that do."""
+    """Describe how a setting differs; for the exclusions, name only those that differ."""
     if key != "exclusion_mask" or "none" in (old, new):
         return f"{key}: {_text(old)} -> {_text(new)}"
     alone = {
@@ -407,7 +407,7 @@ def _text(value):
 
 
 def _code_lines(changes, a, b):
-    """Steps whose code differs, with the modules where the records know them."""
+    """List the steps whose code differs, with their modules if the records know them."""
     known = [_modules(bundle) for bundle in (a, b)] if changes else []
     steps = defaultdict(list)
     for step, *hashes in sorted(changes):
@@ -420,7 +420,7 @@ def _code_lines(changes, a, b):
 
 
 def _modules(bundle):
-    """Hashes of the modules of each step, by its name and their common hash."""
+    """Return the hashes of the modules of each step, by its name and their common hash."""
     try:
         activities, _ = bundle.records()
         made_of = [
@@ -432,7 +432,7 @@ def _modules(bundle):
 
 
 def _where(names, common):
-    """The bands, or the products, of a statement; nothing if it holds for all bands."""
+    """Name the bands, or the products, of a statement; nothing if it holds for all bands."""
     products = [name for name in common if name.endswith(".fits")]
     bands = {_band(name) for name in names} - {""}
     in_bands = {name for name in products if _band(name) in bands}

@@ -1,4 +1,4 @@
-"""Self-contained archives: results, what made them, and what is needed to make them again."""
+"""Self-contained archives: results, what made them, and all that is needed to remake them."""
 
 from hashlib import sha256
 from os import SEEK_END
@@ -65,7 +65,7 @@ LICENSE = (
 
 
 def pinned_config(config, field, obs_ids):
-    """Configuration of one field with the runs that were selected.
+    """Return the configuration of one field with the runs that were selected.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def pinned_config(config, field, obs_ids):
     Returns
     -------
     config : dict
-        Files of regions and masks are those of the archive.
+        The paths of regions and masks point into the archive.
     files : dict of str to str
-        Path of each of them by its name in the archive.
+        Path of each of these files by its name in the archive.
     """
     own = config["fields"][field] or {}
     own = {**own, "observations": {"obs_ids": obs_ids}}
@@ -117,7 +117,7 @@ def write_manifest(folder):
 def pack(folder, path):
     """Pack a folder as a zip file, without the times of its files.
 
-    Its comment is the checksum of the zip file without the comment.
+    The comment of the zip file is the checksum of the file without the comment.
     """
     folder, path = Path(folder), Path(path)
     with ZipFile(path, "w") as archive:
@@ -129,19 +129,19 @@ def pack(folder, path):
                 copyfileobj(source, target)
     digest = sha256_of(path).encode()
     with open(path, "r+b") as file:
-        # The last two bytes are the length of the comment
+        # The last two bytes hold the length of the comment.
         file.seek(-2, SEEK_END)
         file.write(len(digest).to_bytes(2, "little") + digest)
 
 
 def is_as_packed(path):
-    """Whether a zip file is, to the last bit, as `pack` left it."""
+    """Return whether a zip file is still, bit for bit, as `pack` left it."""
     content = Path(path).read_bytes()
     body, digest = content[:-66], content[-64:]
     return sha256(body + bytes(2)).hexdigest().encode() == digest
 
 
 def read_manifest(text):
-    """Checksum by name of file."""
+    """Return the checksum of each file by name."""
     lines = (line.split("  ", 1) for line in text.splitlines() if line)
     return {name: digest for digest, name in lines}

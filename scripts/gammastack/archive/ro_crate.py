@@ -19,13 +19,13 @@ from gammastack.files.layout import product_at
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import FOLDER
 
-# Not described: the description itself, and the manifest, which holds its hash
+# The description itself is not described, nor is the manifest, which holds its hash.
 UNLISTED = "ro-crate-metadata.json", MANIFEST
 README = "README.md"
 WORKFLOW = "code/Snakefile"
 CITATION = "code/CITATION.cff"
 ENGINE = "snakemake"
-# The times of the records are without a zone
+# The times in the records have no time zone.
 UTC = "+00:00"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -33,9 +33,9 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
-# Not in the vocabulary of RO-Crate 1.1
+# These terms are not in the vocabulary of RO-Crate 1.1.
 TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}
-# All others are text
+# All other files are text.
 ENCODINGS = {
     ".csv": "text/csv",
     # RFC 4047
@@ -52,7 +52,7 @@ ENCODINGS = {
 
 @dataclass(frozen=True)
 class About:
-    """What neither the records nor the files say of an archive.
+    """Information on an archive that is neither in the records nor in the files.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class About:
 
 
 def crate_metadata(folder, about, activities, systems):
-    """Content of ``ro-crate-metadata.json`` for an archive.
+    """Return the content of ``ro-crate-metadata.json`` for an archive.
 
     Parameters
     ----------
     folder : path
-        The archive, complete but for this file and the manifest.
+        The archive, complete except for this file and the manifest.
     about : About
     activities : list of dict
     systems : dict of str to dict
@@ -159,7 +159,7 @@ def _add(crate, identifier, kind, **properties):
 
 
 def _compact(entity):
-    """The same without empty lists, and without lists of one."""
+    """Return the entity without empty lists, and with lists of one item unpacked."""
     unlisted = {
         key: value[0] if isinstance(value, list) and len(value) == 1 else value
         for key, value in entity.items()
@@ -200,10 +200,10 @@ def _file(name, digest, size):
 
 
 def _add_data(crate, activities, files):
-    """Add the data that were read, unless the archive has them; return all by role.
+    """Add the data that were read and are not in the archive; return all data by role.
 
-    A file whose identifier begins with # is none of the crate's data entities: it need
-    not be there, and nobody tries to fetch it.
+    A file whose identifier begins with # is not one of the data entities of the crate: it
+    need not be there, and nobody tries to download it.
     """
     archived = {file["sha256"]: file for file in files.values()}
     inputs = (file for one in activities for file in one["input"])
@@ -237,11 +237,11 @@ def _add_people(crate, activities):
 
 
 def _citation(crate, folder):
-    """Properties of the workflow that its CITATION.cff states."""
+    """Return the properties of the workflow that its CITATION.cff states."""
     citation = yaml.safe_load((folder / CITATION).read_text(encoding="utf-8"))
     creators = []
     for author in citation["authors"]:
-        # In this format only a group has a name in one piece
+        # In this format only a group has its name in a single field.
         kind = "Organization" if "name" in author else "Person"
         parts = (author.get(key) for key in ("name", "given-names", "family-names"))
         name = " ".join(filter(None, parts))

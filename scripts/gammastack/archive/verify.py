@@ -1,4 +1,4 @@
-"""Check a result: is it intact, and would it be made the same today?"""
+"""Check a result: is it intact, and would a rebuild today give the same?"""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -22,20 +22,20 @@ from gammastack.provenance.software import software
 
 @dataclass
 class Findings:
-    """What a check found, as lines of text.
+    """Findings of a check, as lines of text.
 
     Attributes
     ----------
     damage : list of str
-        Files that are not as they were made.
+        Files that are no longer as they were made.
     changes : list of str
         Why a rebuild would differ.
     affected : list of str
-        The products that would.
+        The products that would differ.
     notes : list of str
-        What could not be checked, and what is no fault.
+        What could not be checked, and what is not a fault.
     n_files, n_data : int
-        Files of the result, and files of observations, that were found unchanged.
+        Numbers of result files and of observation files that were found unchanged.
     """
 
     damage: list = field(default_factory=list)
@@ -55,9 +55,9 @@ def verify(bundle, scripts, datastore=None, settings=None):
     scripts : pathlib.Path
         Folder of the code that would rebuild it.
     datastore : path, optional
-        Where the observations are, if not where they were.
+        Where the observations are now, if they have moved.
     settings : gammastack.config.fields.Field, optional
-        Settings with which it would be rebuilt, if not with its own.
+        Settings for the rebuild, if they are not those of the result.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def verify(bundle, scripts, datastore=None, settings=None):
 
 
 class Reasons:
-    """Why activities would make something else today."""
+    """Reasons why activities would now make something different."""
 
     def __init__(self):
         self._of = {}
@@ -96,11 +96,11 @@ class Reasons:
         self._of.setdefault(text, set()).add(activity["activity_uuid"])
 
     def texts(self):
-        """All reasons, each once, in the order in which they were found."""
+        """Return all reasons, each once, in the order in which they were found."""
         return list(self._of)
 
     def affected(self, activities, products):
-        """Those of the products that changes lead to; activities in their order."""
+        """Return the products that the changes affect; the activities must be in order."""
         changed, urls = set().union(*self._of.values()), set()
         for activity in activities:
             inputs = {file["url"] for file in activity["input"]}
@@ -124,14 +124,14 @@ def _check_manifest(bundle, findings):
     for name in bundle.names:
         if name in manifest or name == MANIFEST:
             continue
-        # Who makes it again may have put the data there
+        # A previous rebuild may have put the data there.
         is_note = bundle.path.is_dir() and name.startswith(f"{CODE}/")
         found = findings.notes if is_note else findings.damage
         found.append(f"{name}: added, the archive was made without it")
 
 
 def _note_new_config(bundle, manifest, findings):
-    """Who makes it again elsewhere may have to say where the data are."""
+    """Note that a rebuild elsewhere may need the place of the data."""
     if CONFIG in bundle.names and CONFIG in manifest:
         digest = sha256(bundle.read(CONFIG)).hexdigest()
         if digest != manifest[CONFIG]:
@@ -192,7 +192,7 @@ def _check_origins(bundle, activities, products, reasons, findings):
             continue
         try:
             origin = Origin.from_hdu(parse(bundle.read(bundle.product(name)))["INPUTS"])
-        # What is no product of ours has been said above
+        # Files that are not products of this pipeline have been reported above.
         except (KeyError, ValueError):
             continue
         data = [row for row in origin.inputs if row[0] != INTERMEDIATE]
@@ -219,7 +219,7 @@ def _check_content(bundle, digests, findings):
 
 
 def _store(bundle, datastore, settings):
-    """The datastore, or the reason why there is none."""
+    """Return the datastore, or the reason why there is none."""
     if datastore is None and settings is not None:
         datastore = settings.datastore
     if datastore is None and bundle.is_archive:
@@ -237,7 +237,7 @@ def _store(bundle, datastore, settings):
 
 
 def archived_config(bundle):
-    """The configuration in an archive."""
+    """Return the configuration in an archive."""
     try:
         return yaml.safe_load(bundle.read(CONFIG))
     except yaml.YAMLError as error:
@@ -245,7 +245,7 @@ def archived_config(bundle):
 
 
 def _check_data(bundle, activities, store, why_not, reasons, findings):
-    """Compare the observations, and the files of exclusions, with what was read."""
+    """Compare the observations, and the files of exclusions, with those that were read."""
     missing = set()
     digest_of = cache(sha256_of)
     for activity in activities:
@@ -253,7 +253,7 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
         if is_of_run and store is not None:
             _check_index(activity, store, reasons)
         for file in activity["input"]:
-            # An archive holds the files of its exclusions
+            # An archive contains the files of its exclusions.
             of_store = is_of_run and file["role"] != "exclusion"
             if file["kind"] != "data" or (bundle.is_archive and not of_store):
                 continue
@@ -289,7 +289,7 @@ def _check_index(activity, store, reasons):
 
 
 def _find(file, activity, store):
-    """Where an input file is now; None if it is not found."""
+    """Return where an input file is now; None if it is not found."""
     paths = [file["url"]]
     if store is not None:
         config = activity["config"]
@@ -323,7 +323,7 @@ def _differences(then, now):
 
 def _check_settings(activities, settings, store, reasons):
     """Compare the settings, and the selection of runs, with those of the activities."""
-    # As JSON has them
+    # The records hold the settings as JSON.
     now = json.loads(json.dumps(asdict(settings)))
     now |= now["acceptance"] or {}
     used = {one["config"]["obs_id"] for one in activities if _is_of_run(one)}
@@ -331,7 +331,7 @@ def _check_settings(activities, settings, store, reasons):
     for activity in activities:
         then = dict(activity["config"])
         if "energy_bands" in then:
-            # Pairs, or a dictionary
+            # The bands are stored as pairs, or as a dictionary.
             then["energy_bands"] = dict(then["energy_bands"])
         for key in sorted(then.keys() & now.keys()):
             if then[key] != now[key]:
@@ -360,14 +360,14 @@ def _is_of_run(activity):
 
 
 def report(findings):
-    """Lines of text for the findings, and the exit code of the command.
+    """Return lines of text for the findings, and the exit code of the command.
 
     Returns
     -------
     lines : list of str
     code : int
-        0 intact, and would be made the same; 1 damaged; 3 intact, but would be made
-        differently.
+        0 intact, and a rebuild would give the same; 1 damaged; 3 intact, but a rebuild would
+        differ.
     """
     lines = [*findings.notes]
     if findings.damage:

@@ -3,7 +3,7 @@
 The serialisation is PROV-JSON (W3C member submission, 24 April 2013,
 https://www.w3.org/submissions/prov-json/) of the data model PROV-DM (W3C
 recommendation, 30 April 2013, https://www.w3.org/TR/prov-dm/). Attributes have the
-names of the fields of the records; what is neither text nor number there is JSON text.
+names of the fields of the records; values that are neither text nor numbers are JSON text.
 
 The records do not say which input went into which output of an activity, so there is
 no wasDerivedFrom: used and wasGeneratedBy connect the files.
@@ -22,9 +22,9 @@ from prov.serializers.provjson import ProvJSONEncoder
 from gammastack.provenance.origin import code_hash
 
 TERMS = Namespace("gammastack", "urn:x-gammastack:")
-# Type of a machine with its packages, and the role in which activities used it
+# This is the type of a machine with its packages, and its role in activities.
 ENVIRONMENT = "environment"
-# Of an activity; its other fields are in identifiers, entities and agents
+# The other fields of an activity are in identifiers, entities and agents.
 FIELDS = (
     "activity_name",
     "status",
@@ -37,7 +37,7 @@ FIELDS = (
 
 
 def prov_json(activities, systems):
-    """Provenance of results as PROV-JSON.
+    """Return the provenance of results as PROV-JSON.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def prov_json(activities, systems):
     -------
     str
         Its entities are the files, the code of the steps (as plans) and the machines
-        with their packages; its agents are the software and the persons who ran it.
+        with their packages; its agents are the software and the people who ran it.
     """
     document = ProvDocument(namespaces=[TERMS])
     _add_entities(document, activities, systems)
     _add_agents(document, activities, systems)
     for activity in activities:
         _add_activity(document, activity)
-    # With an indent, json does without its fast encoder
+    # With an indent, json does not use its fast encoder.
     return json.dumps(document, cls=ProvJSONEncoder, sort_keys=True)
 
 
@@ -68,10 +68,10 @@ def _add_entities(document, activities, systems):
         document.entity(identifier, kind | attributes)
     plans = {_plan(one): one["software"] for one in activities}
     for identifier, software in plans.items():
-        # The hash that the products have in their headers
+        # This hash is the one in the headers of the products.
         attributes = _attributes({"code": code_hash(software["modules"])} | software)
         document.entity(identifier, {PROV_TYPE: PROV["Plan"]} | attributes)
-    # Of a machine that made what was found in a cache only the name may be known
+    # Of a machine that made results found in a cache, only the name may be known.
     hosts = {one["system"]: {"host": one["host"]} for one in activities}
     for name, host in hosts.items():
         attributes = _attributes(_flat(systems.get(name, host)))
@@ -79,7 +79,7 @@ def _add_entities(document, activities, systems):
 
 
 def _add_agents(document, activities, systems):
-    """Add software and persons, and who answers for software and products."""
+    """Add software and people, and who is responsible for software and products."""
     versions = {_software(one): one["software"]["version"] for one in activities}
     for identifier, version in versions.items():
         attributes = _attributes({"version": version})
@@ -122,7 +122,7 @@ def _attributes(fields):
 
 
 def _flat(system):
-    """Fields of the sections platform, python and environment beside the others."""
+    """Merge the fields of the sections platform, python and environment into the others."""
     flat = {}
     for name, value in system.items():
         section = value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
 """The configuration: checked against the schema, completed, and in fixed units.
 
-The schema, ``schema.yaml`` beside this module, is the place of all keys, their
-meaning and their defaults. Inside the program angles are in deg, energies in TeV.
+The schema, ``schema.yaml`` beside this module, defines all keys, their meaning and their
+defaults. Inside the program angles are in deg, energies in TeV.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from gammastack.sky.geometry import ImageGeometry, Radius, icrs_position
 SCHEMA = Path(__file__).with_name("schema.yaml")
 
 
-# Names in the results folder that are not those of fields
+# Fields cannot have these names, because the results folder uses them.
 TAKEN = (SIMULATED_STORE, "summary.csv", "provenance")
 
 
@@ -38,7 +38,7 @@ class Field:
         Arguments of `gammastack.sky.geometry.ImageGeometry.create`.
     observations : dict
         Conditions for `gammastack.dl3.selection.select_observations`.
-    energy_bands : dict of str to tuple
+    Edges in TeV by name of the band.
         Edges in TeV by the name of the band.
     offset_band : tuple of float
         In deg.
@@ -52,7 +52,7 @@ class Field:
         Shape, degree and zenith bins of a background model that is made from the runs;
         None: the store has one.
     radii : dict of str to gammastack.sky.geometry.Radius
-        By the suffix of the file name.
+        Radii by the suffix of the file name.
     """
 
     name: str
@@ -77,41 +77,41 @@ class Field:
 
     @property
     def responses(self):
-        """Types of the responses that are read from the store."""
+        """Return the types of the responses that are read from the store."""
         if not self.make_background_image:
             return ()
         return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
 
-    # Conditions of products, see gammastack/products.py
+    # These properties are conditions of products, see gammastack/products.py.
 
     @property
     def has_background(self):
-        """Whether there is more than counts."""
+        """Return whether there is more than counts."""
         return self.make_background_image
 
     @property
     def has_ring(self):
-        """Whether there are ON and OFF counts."""
+        """Return whether there are ON and OFF counts."""
         return self.background is not None and "ring" in self.background["method"]
 
     @property
     def has_acceptance(self):
-        """Whether the background model is made from the runs."""
+        """Return whether the background model is made from the runs."""
         return self.acceptance is not None
 
     @property
     def has_search(self):
-        """Whether sources to exclude are searched for."""
+        """Return whether a search finds sources to exclude."""
         return self.source_search is not None
 
     @property
     def has_plain_mask(self):
-        """Whether the exclusions are those of the configuration alone."""
+        """Return whether all exclusions come from the configuration."""
         return self.make_background_image and self.source_search is None
 
     @property
     def has_norm_table(self):
-        """Whether the norms of the runs are written as tables."""
+        """Return whether the norms of the runs are written as tables."""
         return self.make_background_image and self.save_bkg_scale
 
 
@@ -134,7 +134,7 @@ class Config:
 
 @cache
 def schema():
-    """The JSON schema as a dictionary."""
+    """Return the JSON schema as a dictionary."""
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
@@ -152,7 +152,7 @@ def read_config(settings):
     Raises
     ------
     InputError
-        Naming the key.
+        The message names the key.
     """
     _validate(settings)
     field_keys = schema()["$defs"]["field"]["properties"]
@@ -184,7 +184,7 @@ def _validate(settings):
     if error is None:
         return
     while error.context:
-        # Of the alternatives, the one of the right type that got furthest tells most
+        # The alternative of the right type that matched furthest tells users most.
         wrong_type = {
             error.relative_schema_path[0]
             for error in error.context
@@ -197,7 +197,7 @@ def _validate(settings):
                 len(error.absolute_path),
             ),
         )
-    # Numbers of list items, counted from 1
+    # Items of lists are counted from 1.
     place = ": ".join(
         f"item {part + 1}" if isinstance(part, int) else part
         for part in error.absolute_path
@@ -231,7 +231,7 @@ def _quantity(text, unit, key):
 
 
 def _size(text, key):
-    """An angle of 0 deg or more, in deg."""
+    """Return an angle of 0 deg or more, in deg."""
     size = _quantity(text, "deg", key)
     if size < 0:
         raise InputError(f"{key}: {text} is negative")
@@ -330,7 +330,7 @@ def _field(name, settings):
 
 
 def expand(path, key):
-    """A path with its variables replaced; `InputError` naming `key` if one is not set."""
+    """Replace the variables in a path; `InputError` names `key` if one is not set."""
     expanded = os.path.expanduser(os.path.expandvars(path))
     if "$" in expanded:
         raise InputError(
@@ -377,7 +377,7 @@ def _label(text, key):
 
 
 def _exclusions(items, key):
-    """What is known to be excluded, and how sources are searched for, or None."""
+    """Return the known exclusions, and how sources are searched for, or None."""
     known = [_exclusion(item, key) for item in items if not _is_search(item)]
     searches = [item for item in items if _is_search(item)]
     if len(searches) > 1:
@@ -413,7 +413,7 @@ def _search(item, key):
     return {**search, "margin": _size(search["margin"], f"{key}: margin")}
 
 
-# Settings that a method of the background has, beside `method` and `model`
+# These settings belong to a method of the background, in addition to `method` and `model`.
 RING = ("r_in", "width")
 ADAPTIVE = ("r_out_max", "stepsize", "theta", "threshold_alpha")
 ACCEPTANCE = ("shape", "degree", "zenith_bins")
@@ -426,7 +426,7 @@ BACKGROUND_KEYS = {
 
 
 def _background(settings, key):
-    """Arguments for `gammastack.stacking.stack.stack_runs`, and those of an acceptance, or None."""
+    """Return arguments for `stack_runs`, and those for an acceptance, or None."""
     if isinstance(settings, str):
         settings = {"method": settings}
     method = settings["method"]
@@ -469,7 +469,7 @@ def _background(settings, key):
 
 
 def _radii(radius, key):
-    """The first radius has no suffix: its map is the significance.fits of the band."""
+    """Return radii by suffix; the first has none: its map is the band's significance.fits."""
     values = radius if isinstance(radius, list) else [radius]
     sizes = dict(_radius(value, key) for value in values)
     if len(sizes) < len(values):
@@ -479,7 +479,7 @@ def _radii(radius, key):
 
 
 def _radius(value, key):
-    """Label, and size in pixels or in deg."""
+    """Return the label, and the size in pixels or in deg."""
     if isinstance(value, str):
         key = f"{key} (an angle; pixels are a number without quotes)"
         return _label(value, key), Radius(None, _size(value, key))

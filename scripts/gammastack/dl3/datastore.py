@@ -1,4 +1,4 @@
-"""Index files of a DL3 store: which observations there are and where their HDUs lie.
+"""Index files of a DL3 store: which observations there are and where their HDUs are.
 
 Formats: GADF v0.3, "Observation index table" and "HDU index table",
 DOI 10.5281/zenodo.7304668.
@@ -20,7 +20,7 @@ from gammastack.errors import InputError
 
 HDU_INDEX = "hdu-index.fits.gz"
 OBS_INDEX = "obs-index.fits.gz"
-# What a HDU of each type is called in the index, the preferred class first
+# These are the names of each type of HDU in the index, the preferred class first.
 HDU_CLASSES = {
     "events": ("events",),
     "gti": ("gti",),
@@ -36,7 +36,7 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class HDULocation:
-    """Where an HDU is: file, name of the HDU, and its GADF class (such as ``bkg_3d``)."""
+    """Location of an HDU: file, name of the HDU, and its GADF class (such as ``bkg_3d``)."""
 
     path: str
     hdu_name: str
@@ -44,7 +44,7 @@ class HDULocation:
 
 
 class HDUReference(NamedTuple):
-    """An HDU of a job: number of its file among those of the run, name, and GADF class."""
+    """HDU of a job: number of its file among the files of the run, name, and GADF class."""
 
     file: int
     name: str
@@ -59,7 +59,7 @@ class DataStore:
     ----------
     folder : pathlib.Path
     index : dict of str to astropy.io.fits.BinTableHDU, optional
-        The index by file name, for a store whose files are still to be made.
+        The index by file name, for a store whose files do not exist yet.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class DataStore:
 
     @classmethod
     def from_dir(cls, folder):
-        """Store in a folder.
+        """Open the store in a folder.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class DataStore:
                 )
                 header, names = hdu.header, hdu.columns.names
                 columns = {name: np.array(hdu.data[name]) for name in names}
-        # What astropy raises on a damaged file is not documented
+        # The errors that astropy raises on a damaged file are not documented.
         except Exception as error:
             raise InputError(
                 f"{path}: not a readable FITS table ({error}). Fetch it again."
@@ -122,7 +122,7 @@ class DataStore:
 
     @cached_property
     def observations(self):
-        """The observation index: a `pandas.DataFrame` sorted by and indexed with OBS_ID.
+        """Return the observation index, a `pandas.DataFrame` sorted and indexed by OBS_ID.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class DataStore:
 
     @cached_property
     def _hdus(self):
-        """By OBS_ID and type: the listed classes and their HDUs."""
+        """Return the listed classes and their HDUs by OBS_ID and type."""
         columns = [
             "OBS_ID",
             "HDU_TYPE",
@@ -161,8 +161,7 @@ class DataStore:
         return hdus
 
     def index_row(self, obs_id):
-        """What the index says of an observation, to compare with its header, by key.
-
+        """Return the index entries of an observation, by key, to compare with its header.
         ``ZENITH`` in deg is that of the pointing, from ZEN_PNT or ALT_PNT; it is left out
         if the index has neither.
         """
@@ -173,12 +172,12 @@ class DataStore:
         return known if np.isnan(zenith) else {**known, "ZENITH": zenith}
 
     def zenith(self, obs_id):
-        """Zenith angle of the pointing in deg; NaN if the index does not have it."""
+        """Return the zenith angle of the pointing in deg; NaN if it is not in the index."""
         row = self.observations.loc[obs_id]
         return float(row.get("ZEN_PNT", 90.0 - row.get("ALT_PNT", np.nan)))
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
-        """Locations of the HDUs of an observation.
+        """Return the locations of the HDUs of an observation.
 
         Parameters
         ----------
@@ -193,7 +192,7 @@ class DataStore:
         Raises
         ------
         InputError
-            If the index lists no HDU of a type that is asked for.
+            If the index lists no HDU of a requested type.
         """
         return {kind: self._location(obs_id, kind) for kind in types}
 
@@ -234,19 +233,19 @@ class DataStore:
 
 
 def _plain(column):
-    """Text without blanks at its ends, or numbers in the byte order of the machine."""
+    """Return text without surrounding blanks, or numbers in the byte order of the machine."""
     if column.dtype.kind == "U":
         return np.char.strip(column).astype(object)
     return column.astype(column.dtype.newbyteorder("="))
 
 
 def hdu_types(responses=("aeff", "bkg")):
-    """Types of the HDUs that images are made of."""
+    """Return the types of the HDUs that images are made from."""
     return ("events", "gti", *responses)
 
 
 def listing(values, limit=5):
-    """The first few of many values as text."""
+    """Return the first few of many values as text."""
     values = [str(value) for value in values]
     rest = f" and {len(values) - limit} more" if len(values) > limit else ""
     return ", ".join(values[:limit]) + rest

@@ -3,8 +3,8 @@
 Nodes are the bin centres, geometric in energy. Between nodes the effective
 area is linear in log E and in the offset; the background rate is log-linear in
 log E and in the field-of-view position, that is, a power law in energy. Both are
-integrated in closed form between the nodes and the edges of a band. From the
-outermost nodes to the outer bin edges the same straight lines are continued.
+integrated in closed form between the nodes and the edges of a band. The straight lines
+continue from the outermost nodes to the outer bin edges.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from gammastack.dl3.spectrum import exponential_integral
 from gammastack.errors import InputError
 
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
-# Empty bins take part in a log interpolation with the smallest normal float32
+# A log interpolation needs a value for empty bins: the smallest normal float32.
 SMALLEST_RATE = float(np.finfo(np.float32).tiny)
-# In s-1 sr-1: what is left of a band that holds nothing but empty bins is less
+# The rate in s-1 sr-1 of a band that has only empty bins is below this.
 NO_RATE = 1e-15
-# In ln(rate), for half a bin
+# This is the limit in ln(rate) for half a bin.
 LARGEST_STEP = 3.0
-# Edges in files are often float32
+# Edges in files are often float32.
 EDGE_TOLERANCE = 1e-6
-# Positions at a time, so that all that is computed of them stays in the processor's cache
+# Positions are computed in blocks that stay in the processor's cache.
 BLOCK = 4096
 
 
 def _line(nodes, x):
-    """Lower node and weight of the upper node, for straight lines between and beyond nodes."""
+    """Return lower nodes, and weights of the upper nodes, for lines between and beyond nodes."""
     lower = np.clip(np.searchsorted(nodes, x, side="right") - 1, 0, len(nodes) - 2)
     return lower, (x - nodes[lower]) / (nodes[lower + 1] - nodes[lower])
 
 
 def _interpolation_matrix(nodes, x):
-    """Matrix (len(x), len(nodes)) of a piecewise linear interpolation."""
+    """Return the matrix (len(x), len(nodes)) of a piecewise linear interpolation."""
     matrix = np.zeros((len(x), len(nodes)))
     if len(nodes) == 1:
         matrix[:] = 1
@@ -59,7 +59,7 @@ def _centers(axis):
 
 
 def _band_nodes(log_centers, band):
-    """Logarithms of the band's edges and of the nodes between them."""
+    """Return the logarithms of the band's edges and of the nodes between them."""
     low, high = np.log(band)
     inside = log_centers[(log_centers > low) & (log_centers < high)]
     return np.concatenate([[low], inside, [high]])
@@ -91,7 +91,7 @@ class EffectiveArea2D:
     energy, offset : tuple of ndarray
         Lower and upper bin edges in TeV and deg.
     area : ndarray, shape (n_offset, n_energy)
-        In m2. Negative values, as smoothing leaves them near the threshold, count as 0.
+        In m2. Negative values, which smoothing leaves near the threshold, count as 0.
     where : str
         File and HDU, for messages.
     """
@@ -107,7 +107,7 @@ class EffectiveArea2D:
 
     @property
     def n_negative(self):
-        """Number of negative values."""
+        """Return the number of negative values."""
         return int(np.sum(self.area < 0))
 
     @cached_property
@@ -120,7 +120,7 @@ class EffectiveArea2D:
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
     def _at_offset(self, by_offset, offset):
-        """Values (n_offset, ...) at the offset nodes, interpolated to `offset` (n,)."""
+        """Interpolate values (n_offset, ...) at the offset nodes to `offset` (n,)."""
         nodes = _centers(self.offset)
         if len(nodes) == 1:
             return np.broadcast_to(by_offset[0], offset.shape)
@@ -129,12 +129,12 @@ class EffectiveArea2D:
         return np.clip(values, 0, None)
 
     def evaluate(self, energy, offset):
-        """Area in m2 at one energy in TeV and offsets (n,) in deg."""
+        """Return the area in m2 at one energy in TeV and offsets (n,) in deg."""
         weights = _interpolation_matrix(_log_centers(self.energy), np.log([energy]))[0]
         return self._at_offset(self._area @ weights, offset)
 
     def integral(self, band, index, offset):
-        """Integral of A(E, offset) (E / e_ref)^-index dE, e_ref the log centre of the band.
+        """Integrate A(E, offset) (E / e_ref)^-index dE, e_ref the log centre of the band.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class EffectiveArea2D:
         u = _band_nodes(centers, band) - np.log(np.sqrt(band[0] * band[1]))
         e_ref = np.sqrt(band[0] * band[1])
         low, high = u[:-1], u[1:]
-        # On a segment A = A_low + (A_high - A_low) t, t = (u - low) / (high - low)
+        # On a segment A = A_low + (A_high - A_low) t, t = (u - low) / (high - low).
         total = exponential_integral(1 - index, low, high)
         upper = _first_moment(1 - index, low, high)
         weights = np.zeros(len(u))
@@ -165,7 +165,7 @@ class EffectiveArea2D:
 
 
 def _first_moment(slope, low, high):
-    """Integral of exp(slope u) (u - low) / (high - low) du.
+    """Integrate exp(slope u) (u - low) / (high - low) du.
 
     exp(slope low) (high - low) times the integral of t exp(z t) over [0, 1], which
     is (1 + (z - 1) exp(z)) / z^2; near z = 0 its series 1/2 + z/3 + z^2/8 + ...
@@ -182,10 +182,9 @@ def _first_moment(slope, low, high):
 
 
 def _log_rate(rate):
-    """Logarithm of a rate (n_energy, ...), empty bins between filled ones bridged in energy.
-
-    The bridge is linear in the log of the rate and in the bin number. Empty bins
-    beyond the filled ones stay (nearly) empty.
+    """Return the logarithm of a rate (n_energy, ...), with empty bins bridged in energy.
+    The bridge between filled bins is linear in the log of the rate and in the bin number.
+    Empty bins beyond the filled ones stay (nearly) empty.
     """
     log_rate = np.log(np.maximum(rate, SMALLEST_RATE))
     filled = rate > 0
@@ -204,10 +203,10 @@ def _log_rate(rate):
 
 
 def _interpolate(nodes, log_rate, x):
-    """Log rate (n, ...) at the nodes, interpolated to x along the first axis.
+    """Interpolate the log rate (n, ...) at the nodes to x along the first axis.
 
-    Beyond the outermost nodes it grows by `LARGEST_STEP` at most: next to an empty
-    bin the slope means nothing.
+    Beyond the outermost nodes it grows by at most `LARGEST_STEP`, because the slope next to
+    an empty bin means nothing.
     """
     if len(nodes) == 1:
         return np.broadcast_to(log_rate[0], (len(x), *log_rate.shape[1:]))
@@ -219,14 +218,14 @@ def _interpolate(nodes, log_rate, x):
 def _on_line(low, high, weight):
     value = (1 - weight) * low
     value += weight * high
-    # Between the nodes nothing grows
+    # The limit is needed only beyond the nodes.
     if np.any((weight < 0) | (weight > 1)):
         np.minimum(value, np.maximum(low, high) + LARGEST_STEP, out=value)
     return value
 
 
 def _integrate_log_log(log_rate, u):
-    """Integral over E of power-law segments; log_rate (n, m) at log energies u (n,).
+    """Integrate power-law segments over E; log_rate (n, m) at log energies u (n,).
 
     With y = E * rate, a segment is y_low ln(E_high / E_low) exprel(ln(y_high / y_low)).
     """
@@ -234,13 +233,13 @@ def _integrate_log_log(log_rate, u):
     segments = np.exp(y[:-1])
     segments *= np.diff(u)[:, None]
     segments *= exprel(np.diff(y, axis=0))
-    # Along contiguous values numpy adds in pairs, which rounds less
+    # Numpy adds contiguous values in pairs, which rounds less.
     rate = np.ascontiguousarray(segments.T).sum(axis=-1)
     return np.where(rate > NO_RATE, rate, 0.0)
 
 
 class _Background:
-    """What `Background2D` and `Background3D` share: the treatment of energy."""
+    """Treatment of energy that `Background2D` and `Background3D` share."""
 
     def _require_rate(self):
         if not np.all(np.isfinite(self.rate)) or np.any(self.rate < 0):
@@ -254,7 +253,7 @@ class _Background:
         return _log_rate(self.rate)
 
     def band_rate(self, band, lon, lat):
-        """Rate in s-1 sr-1 in a band (TeV) at field-of-view positions (n,) in deg."""
+        """Return the rate in s-1 sr-1 in a band (TeV) at positions (n,) in deg."""
         centers = _log_centers(self.energy)
         u = _band_nodes(centers, band)
         at_nodes = _interpolate(centers, self._log_rate, u)
@@ -296,7 +295,7 @@ class Background2D(_Background):
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
     def _at_position(self, log_rate, lon, lat):
-        """Log rate (n, n_offset) interpolated to positions (m,)."""
+        """Interpolate the log rate (n, n_offset) to positions (m,)."""
         offset = np.degrees(
             np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
         )
@@ -347,7 +346,7 @@ class Background3D(_Background):
         )
 
     def _at_position(self, log_rate, lon, lat):
-        """Log rate (n, n_lon, n_lat) interpolated to positions (m,)."""
+        """Interpolate the log rate (n, n_lon, n_lat) to positions (m,)."""
         i, wx = _line(_centers(self.lon), lon)
         j, wy = _line(_centers(self.lat), lat)
         flat, n_lat = log_rate.reshape(len(log_rate), -1), log_rate.shape[-1]

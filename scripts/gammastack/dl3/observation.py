@@ -1,6 +1,6 @@
-"""GADF DL3 files: HDUs in, small immutable objects in fixed units out.
+"""Reader of GADF DL3 files, which turns HDUs into small immutable objects in fixed units.
 
-Units inside: s, deg, TeV, m2. They are converted here and nowhere else.
+Units inside: s, deg, TeV, m2. They are converted only here.
 Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 """
 
@@ -23,11 +23,11 @@ from gammastack.sky.geometry import separation, unit_vectors
 GZIP_MAGIC = b"\x1f\x8b"
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
-# Files of this writer declare FOVALIGN = RADEC, but have the field-of-view longitude
-# growing to the east, and DETX and DETY exchanged with respect to TDIM.
+# Files of this writer declare FOVALIGN = RADEC, but their field-of-view longitude
+# grows to the east, and DETX and DETY are exchanged with respect to TDIM.
 HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
-# Differences between index and header that float32 columns and rounding explain
+# Float32 columns and rounding explain such differences between index and header.
 POINTING_TOLERANCE = 1e-4  # deg
 TIME_TOLERANCE = 1e-5  # relative
 
@@ -51,17 +51,17 @@ class GoodTimeIntervals:
 
     @property
     def ontime(self):
-        """Total length in s."""
+        """Return the total length in s."""
         return float(np.sum(self.stop - self.start))
 
     def after(self, elapsed):
-        """Time in s at which so much good time in s has passed."""
+        """Return the time in s at which the given amount of good time in s has passed."""
         begin = np.cumsum(self.stop - self.start) - (self.stop - self.start)
         interval = np.searchsorted(begin, elapsed, side="right") - 1
         return self.start[interval] + elapsed - begin[interval]
 
     def contains(self, time):
-        """Whether each time lies in one of the intervals."""
+        """Return whether each time lies in one of the intervals."""
         order = np.argsort(self.start)
         start, stop = self.start[order], np.maximum.accumulate(self.stop[order])
         interval = np.searchsorted(start, time, side="right") - 1
@@ -106,22 +106,22 @@ class Observation:
 
     @property
     def ontime(self):
-        """Total good time in s."""
+        """Return the total good time in s."""
         return self.gti.ontime
 
     @property
     def livetime(self):
-        """Good time in s, corrected for dead time."""
+        """Return the good time in s, corrected for dead time."""
         return self.gti.ontime * self.deadc
 
     @property
     def start(self):
-        """Beginning of the first good time interval."""
+        """Return the beginning of the first good time interval."""
         return self.time_ref + self.gti.start.min() * u.s
 
     @property
     def stop(self):
-        """End of the last good time interval."""
+        """Return the end of the last good time interval."""
         return self.time_ref + self.gti.stop.max() * u.s
 
 
@@ -137,7 +137,7 @@ def read_observation(obs_id, hdus):
     Raises
     ------
     InputError
-        Naming the file, the HDU and the column or key that is at fault.
+        The message names the file, the HDU and the column or key at fault.
     """
     with ExitStack() as stack:
         paths = {location.path for location in hdus.values()}
@@ -163,14 +163,14 @@ def read_observation(obs_id, hdus):
 
 
 def oddities(observation, index_row):
-    """What is odd about an observation, but does not keep it from being used.
+    """Describe what is odd about an observation, but does not prevent its use.
 
     Parameters
     ----------
     observation : Observation
     index_row : dict
         Any of RA_PNT, DEC_PNT, ONTIME, LIVETIME, DEADC of the observation index; where
-        it differs from the EVENTS header beyond rounding, the header is used.
+        they differ from the EVENTS header beyond rounding, the header is used.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def oddities(observation, index_row):
 
 
 class _Table:
-    """A binary table HDU whose complaints name the file and the HDU."""
+    """Binary table HDU whose error messages name the file and the HDU."""
 
     def __init__(self, hdus, location):
         self.where = f"{location.path}[{location.hdu_name}]"
@@ -219,14 +219,14 @@ class _Table:
             self.fail("not a binary table")
         with _naming_the_file(location.path):
             self.header, self._data = hdu.header, hdu.data
-            # Those of the HDU itself would be made anew from the header
+            # The HDU would build its own columns again from the header.
             self.columns = self._data.columns
 
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
 
     def number(self, name):
-        """A header value as float."""
+        """Return a header value as float."""
         value = self.header.get(name)
         if value is None:
             self.fail(f"the header has no {name}")
@@ -236,7 +236,7 @@ class _Table:
             self.fail(f"{name} = {value!r} is no number")
 
     def column(self, name, unit, default_unit=None):
-        """A column as float64 in `unit`."""
+        """Return a column as float64 in `unit`."""
         if name not in self.columns.names:
             self.fail(f"no column {name} (it has {', '.join(self.columns.names)})")
         text = self.columns[name].unit or default_unit
@@ -251,14 +251,14 @@ class _Table:
         return np.asarray(self._data[name], dtype=float) * factor
 
     def axis(self, name, unit):
-        """Lower and upper bin edges of an IRF axis."""
+        """Return the lower and upper bin edges of an IRF axis."""
         low, high = (self.column(f"{name}_{end}", unit).ravel() for end in ("LO", "HI"))
         if not (np.all(np.diff(low) > 0) and np.all(high >= low)):
             self.fail(f"the axis {name} does not grow")
         return low, high
 
     def array(self, name, unit, axes):
-        """An IRF array with its axes in the order `axes`, such as ("ENERG", "THETA").
+        """Return an IRF array with its axes in the order `axes`, such as ("ENERG", "THETA").
 
         FITS stores the axis that is named first among the columns as the
         fastest one. Some writers do the opposite, which shows in the shape.
@@ -277,7 +277,7 @@ class _Table:
         )
 
     def time_reference(self):
-        """Zero of the times in this HDU."""
+        """Return the zero of the times in this HDU."""
         scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
         if scale == "local":
             self.fail("no usable time reference (TIMESYS = local; TT or UTC is needed)")
@@ -304,7 +304,7 @@ class _Table:
 
 @contextmanager
 def _open(path):
-    """The HDUs of a file by name, of several with a name the first."""
+    """Return the HDUs of a file by name; the first one if a name is repeated."""
     if not Path(path).is_file():
         raise InputError(
             f"{path}: no such file. It is listed in the HDU index of the store;"
@@ -313,7 +313,7 @@ def _open(path):
     with _naming_the_file(path):
         content = Path(path).read_bytes()
         if content.startswith(GZIP_MAGIC):
-            # All at once: seeking in a compressed file starts over each time
+            # All is read at once: seeking in a compressed file starts over each time.
             content = gzip.decompress(content)
         hdulist = fits.open(BytesIO(content))
     with hdulist:
@@ -330,7 +330,7 @@ def _naming_the_file(path):
         yield
     except InputError:
         raise
-    # What astropy raises on a damaged file is not documented
+    # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
         raise InputError(
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
@@ -338,12 +338,11 @@ def _naming_the_file(path):
         ) from error
 
 
-# The files of a store have the same few units
+# The files of a store have the same few units.
 @lru_cache(maxsize=128)
 def _factor(text, unit):
-    """Value, in `unit`, of the unit in a text.
-
-    With any number of divisions: astropy refuses "1/s/MeV/sr".
+    """Convert the unit in a text to `unit`, and return the factor.
+    Any number of divisions is allowed: astropy refuses "1/s/MeV/sr".
     """
     first, *divisors = text.split("/")
     found = u.Unit(first)
@@ -409,7 +408,7 @@ def _background(table, events_header):
     written_by_hess = all(
         str(events_header.get(key)).strip() == value for key, value in HESS_DR1.items()
     )
-    # A model that was made from these events is of a later version
+    # A model that was made from these events has a later version.
     version = HESS_DR1["HDUVERS"]
     if written_by_hess and table.header.get("HDUVERS", version) == version:
         axes, alignment = ("ENERG", "DETY", "DETX"), "REVERSE_LON_RADEC"

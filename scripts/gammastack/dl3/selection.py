@@ -1,4 +1,4 @@
-"""Which observations of a store enter a field."""
+"""Selection of the observations of a store for a field."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ from gammastack.sky.geometry import separation, unit_vectors
 
 
 def select_observations(store, conditions, center=None):
-    """OBS_IDs that meet all conditions.
+    """Select the OBS_IDs that meet all conditions.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def select_observations(store, conditions, center=None):
         Any of ``obs_ids`` (list of int), ``table`` (CSV file with a column OBS_ID),
         ``query`` (`pandas.DataFrame.query` on the columns of the observation index),
         ``cone`` (largest angle in deg between pointing and `center`), ``exclude``
-        (list of int). None of them: all observations.
+        (list of int). Without any of them all observations are selected.
     center : tuple of float, optional
         ICRS position in deg, for ``cone``.
 
@@ -33,7 +33,7 @@ def select_observations(store, conditions, center=None):
     Raises
     ------
     gammastack.errors.InputError
-        If a condition names what the index does not have, or nothing is left.
+        If a condition names what the index does not have, or no observation is left.
     """
     table = store.observations
     keep = pd.Series(True, index=table.index)
@@ -104,9 +104,9 @@ def bins_of_zenith(zenith, edges):
     Parameters
     ----------
     zenith : dict of int to float
-        Zenith angle in deg by OBS_ID; NaN if it is not known.
+        Zenith angle in deg by OBS_ID; NaN if not known.
     edges : sequence of float
-        In deg, growing; the lower edge belongs to a bin.
+        In deg, increasing; a bin includes its lower edge.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Simulated DL3 observations with known truth, in valid GADF files.
 
-The instrument is made up, in the range of today's arrays. All of its responses
+The instrument is fictitious, similar to today's arrays. All of its responses
 are closed formulas, so that expected counts can be computed by hand.
 """
 
@@ -60,22 +60,22 @@ class SimulatedRun:
 
     @property
     def zenith(self):
-        """Zenith angle in deg, made up: it has no influence on the run."""
+        """Return a fictitious zenith angle in deg: it has no influence on the run."""
         return 20.0 + 2.0 * ((self.obs_id - FIRST_OBS_ID) % 12)
 
     @property
     def stop(self):
-        """End of the run, the gap between the good time intervals included."""
+        """Return the end of the run, including the gap between the good time intervals."""
         return self.start + ONTIME + GAP
 
     def gti(self):
-        """Start and stop of the two good time intervals."""
+        """Return the start and stop of the two good time intervals."""
         middle = self.start + ONTIME / 2
         return [self.start, middle + GAP], [middle, self.stop]
 
 
 def simulated_runs(center, wobble, n_runs, seed):
-    """Wobble runs in turn to the north, south, east and west of a position."""
+    """Return runs that wobble in turn to the north, south, east and west of a position."""
     rng = np.random.default_rng(seed)
     center = SkyCoord(*center, unit="deg")
     pointings = center.directional_offset_by(
@@ -97,13 +97,13 @@ def simulated_runs(center, wobble, n_runs, seed):
 
 
 def effective_area(energy, offset):
-    """Effective area in m2 at a true energy in TeV and an offset in deg."""
+    """Return the effective area in m2 at a true energy in TeV and an offset in deg."""
     return 4e5 * (1 - np.exp(-energy / 0.8)) * np.exp(-0.5 * (offset / 2.2) ** 2)
 
 
 @dataclass(frozen=True)
 class BackgroundModel:
-    """Rate in s-1 TeV-1 sr-1: power law in energy, Gaussian with a gradient in the field of view.
+    """Rate in s-1 TeV-1 sr-1: power law in energy, Gaussian with a gradient in position.
 
     ``amplitude E^-index exp(-(lon^2 + lat^2) / (2 width^2) + gradient lat)``.
     """
@@ -114,12 +114,12 @@ class BackgroundModel:
     width: float = 1.7
 
     def rate(self, energy, lon, lat):
-        """Rate at an energy in TeV and a field-of-view position in deg."""
+        """Return the rate at an energy in TeV and a field-of-view position in deg."""
         shape = -(lon**2 + lat**2) / (2 * self.width**2) + self.gradient * lat
         return self.amplitude * energy**-self.index * np.exp(shape)
 
     def sample(self, rng, ontime, norm):
-        """Energies and field-of-view positions of the events of a run.
+        """Draw the energies and field-of-view positions of the events of a run.
 
         ``exp(-lat^2 / (2 w^2) + g lat)`` is a Gaussian around ``g w^2`` times
         ``exp(g^2 w^2 / 2)``; events outside the field of view are thrown away, and the
@@ -138,13 +138,13 @@ class BackgroundModel:
 
 
 def sample_power_law(rng, index, n):
-    """Energies in TeV, distributed as E^-index over `ENERGY_RANGE`."""
+    """Draw energies in TeV, distributed as E^-index over `ENERGY_RANGE`."""
     low, high = (edge ** (1 - index) for edge in ENERGY_RANGE)
     return (low + rng.uniform(size=n) * (high - low)) ** (1 / (1 - index))
 
 
 def _source_events(rng, run, source):
-    """Reconstructed energies and positions of the gamma rays of a source in a run."""
+    """Draw reconstructed energies and positions of the gamma rays of a source in a run."""
     center = SkyCoord(*source["center"], unit="deg")
     pointing = SkyCoord(run.ra, run.dec, unit="deg")
     largest = effective_area(ENERGY_RANGE[1], 0.0)
@@ -164,7 +164,7 @@ def _source_events(rng, run, source):
 
 
 def simulate_events(run, model, sources, seed):
-    """Event list of a run, also with events in the gap between the good time intervals.
+    """Simulate the event list of a run, with events in the gap between the intervals, too.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def simulate_events(run, model, sources, seed):
     rng = np.random.default_rng([seed, run.obs_id])
     energy, lon, lat = model.sample(rng, ONTIME + GAP, run.norm)
     frame = SkyCoord(run.ra, run.dec, unit="deg").skyoffset_frame()
-    # GADF: the field-of-view longitude grows to the west
+    # In GADF the field-of-view longitude grows to the west.
     background = SkyCoord(-lon, lat, unit="deg", frame=frame).icrs
     energies, positions = [energy], [background]
     for source in sources:
@@ -182,7 +182,7 @@ def simulate_events(run, model, sources, seed):
         energies.append(energy)
         positions.append(position)
     energy = np.concatenate(energies)
-    # Dead time: an event is lost with the same probability at any time
+    # Dead time loses an event with the same probability at any time.
     time = rng.uniform(run.start, run.stop, energy.size)
     alive = np.concatenate(
         [np.ones(energies[0].size, bool)]
@@ -218,9 +218,9 @@ def _response(name, columns, classes):
 
 
 def responses(model):
-    """HDUs with effective area, energy dispersion, point spread function and background.
+    """Return HDUs with effective area, energy dispersion, PSF and background.
 
-    Arrays are in the axis order that GADF recommends, the energy the fastest.
+    Arrays have the axis order that GADF recommends: the energy is the fastest.
     """
     offset = np.arange(0, 4.6, 0.1)
     energy = np.geomspace(0.1, 200, 67)
@@ -279,7 +279,7 @@ def responses(model):
 
 
 def observation_header(run):
-    """Header keys of the EVENTS HDU of a run."""
+    """Return the header keys of the EVENTS HDU of a run."""
     return {
         **GADF,
         **TELESCOPE,
@@ -303,7 +303,7 @@ def observation_header(run):
 
 
 def observation_hdus(run, model, sources, seed):
-    """All HDUs of a run."""
+    """Return all HDUs of a run."""
     events = fits.BinTableHDU(simulate_events(run, model, sources, seed), name="EVENTS")
     events.header.update(observation_header(run))
     start, stop = run.gti()
@@ -315,13 +315,13 @@ def observation_hdus(run, model, sources, seed):
 
 
 def simulated_index(center, wobble, n_runs, seed, **_):
-    """The observation index and the HDU index of a store with a file per run."""
+    """Return the observation index and the HDU index of a store with one file per run."""
     runs = simulated_runs(center, wobble, n_runs, seed)
     return index_hdus(runs, [f"run_{run.obs_id}.fits" for run in runs])
 
 
 def index_hdus(runs, file_names):
-    """The observation index and the HDU index of simulated runs."""
+    """Return the observation index and the HDU index of simulated runs."""
     keys = ("OBS_ID", "OBJECT", "TSTART", "TSTOP", "ONTIME", "LIVETIME", "DEADC")
     headers = [observation_header(run) for run in runs]
     observations = Table({key: [header[key] for header in headers] for key in keys})

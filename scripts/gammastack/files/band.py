@@ -25,7 +25,7 @@ def write_images(paths, images, geometry, provenance, for_integral_flux=False):
     Raises
     ------
     KeyError
-        If a path has no image, or is not that of an image in the table of products.
+        If a path has no image, or its name is not an image in the table of products.
     """
     tables = provenance.tables()
     for name, path in paths.items():
@@ -42,7 +42,7 @@ def read_band(paths, origin):
     paths : dict of str to path
         By the name of the product; ``counts`` must be among them.
     origin : gammastack.provenance.origin.Origin
-        Of the step that makes a map from them.
+        Origin for the step that makes a map from the images.
 
     Returns
     -------
@@ -71,9 +71,9 @@ def with_radius(provenance, radius, settings, cards):
     provenance : gammastack.files.header.Provenance
     radius : gammastack.sky.geometry.Radius
     settings : dict
-        What else the configuration says of these maps.
+        Further settings that apply to these maps.
     cards : tuple of (key, value, comment)
-        What else belongs into their headers.
+        Additional header cards.
     """
     card = ("RADIUS", radius.pixels, "[pix]")
     if radius.pixels is None:

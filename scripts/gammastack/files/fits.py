@@ -25,12 +25,12 @@ END = b"END".ljust(CARD)
 BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Type of a column by its code
 TYPES = {"L": "S1", "J": ">i4", "K": ">i8", "D": ">f8"}
-# ASCII punctuation, which a checksum must not have
+# A checksum must not contain ASCII punctuation.
 PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
 
 def card_text(cards):
-    """Text of header cards.
+    """Return the text of header cards.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def card_text(cards):
     Returns
     -------
     bytes
-        Of whole cards; texts that are too long are continued.
+        Whole cards; texts that are too long are continued.
     """
     return "".join(_card(*card) for card in cards).encode("ascii")
 
 
 def _card(key, value, comment=""):
-    """A header card in fixed format, FITS standard 4.0, section 4.2.
+    """Return a header card in fixed format, FITS standard 4.0, section 4.2.
 
     `astropy.io.fits.Card` formats the long ones; it takes 40 times as long.
     """
@@ -68,7 +68,7 @@ class Image:
     Attributes
     ----------
     data : ndarray, shape (ny, nx)
-        One without pixels, which FITS gives no type, is left out.
+        An image without pixels has no type in FITS and is left out.
     text : bytes
         Cards of the header, see `card_text`.
     name : str, optional
@@ -80,7 +80,7 @@ class Image:
     name: str | None = None
 
     def encoded(self, primary):
-        """The HDU as bytes-like parts: header and data."""
+        """Return the HDU as bytes-like parts: header and data."""
         data = np.asarray(self.data)
         bitpix = BITPIX[data.dtype.str[1:]] if data.size else 8
         shape = data.shape[::-1] if data.size else ()
@@ -114,12 +114,12 @@ class Table:
     units: dict | None = None
 
     def encoded(self, primary):
-        """The HDU as bytes-like parts: header and data."""
+        """Return the HDU as bytes-like parts: header and data."""
         return self._parts
 
     @cached_property
     def _parts(self):
-        # Kept, since a job writes the same table into many files
+        # A job writes the same table into many files, so the result is kept.
         columns = {name: _column(values) for name, values in self.columns.items()}
         arrays = {name: array for name, (array, _) in columns.items()}
         n_rows = len(next(iter(arrays.values())))
@@ -138,14 +138,14 @@ class Table:
 
 
 def _column(values):
-    """An array in the byte order of FITS, and its TFORM."""
+    """Return an array in the byte order of FITS, and its TFORM."""
     array = np.asarray(values)
     if array.dtype.kind == "b":
         return np.where(array, b"T", b"F"), "L"
     if array.dtype.kind in "iuf":
         code = "D" if array.dtype.kind == "f" else "K"
         return array.astype(TYPES[code]), code
-    # FITS knows nothing but ASCII
+    # FITS allows only ASCII.
     texts = [str(one).encode("ascii", "backslashreplace") for one in array.tolist()]
     length = max(map(len, texts), default=1) or 1
     return np.array(texts, f"S{length}"), f"{length}A"
@@ -158,7 +158,7 @@ def _encoded(cards, name, text, data, dtype):
     content = np.zeros(size + -size % BLOCK, np.uint8)
     content[:size].view(dtype).reshape(data.shape)[...] = data
     datasum = _sum(content)
-    # First with zeros for the CHECKSUM, by the standard: then the sum of the HDU is known
+    # The standard computes the sum of the HDU with zeros in place of the CHECKSUM.
     sums = card_text([("CHECKSUM", "0" * 16), ("DATASUM", str(datasum))])
     header = head + sums + END
     header += b" " * (-len(header) % BLOCK)
@@ -168,7 +168,7 @@ def _encoded(cards, name, text, data, dtype):
 
 
 def _fold(total):
-    """A sum in ones' complement arithmetic of 32 bits."""
+    """Fold a sum in ones' complement arithmetic of 32 bits."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
@@ -180,7 +180,7 @@ def _sum(content):
 
 
 def _encode(total):
-    """The complement of a sum as text, FITS standard 4.0, appendix J."""
+    """Return the complement of a sum as text, FITS standard 4.0, appendix J."""
     encoded = bytearray(16)
     for number, byte in enumerate((~total & 0xFFFFFFFF).to_bytes(4, "big")):
         quarter, rest = divmod(byte, 4)
@@ -195,12 +195,12 @@ def _encode(total):
 
 
 def write(path, hdus):
-    """Write HDUs with checksums; a table in the first place gets an empty primary HDU.
+    """Write HDUs with checksums; if the first is a table, an empty primary HDU precedes it.
 
     Parameters
     ----------
     path : path
-        One that ends with ``.gz`` is compressed, without the time of writing.
+        A file that ends with ``.gz`` is compressed, without the time of writing.
     hdus : iterable of Image or Table
     """
     hdus = list(hdus)
@@ -227,7 +227,7 @@ class HDU:
     content : memoryview
         Header and data as they are in the file.
     start : int
-        Where the data begin.
+        Position where the data begin.
     """
 
     header: fits.Header
@@ -235,19 +235,19 @@ class HDU:
     start: int
 
     def encoded(self, primary):
-        """The HDU as bytes-like parts, to be written again as it is."""
+        """Return the HDU as bytes-like parts, to be written again unchanged."""
         return (self.content,)
 
     @property
     def shape(self):
-        """Numbers of pixels, or of rows and of bytes per row."""
+        """Return the numbers of pixels, or of rows and of bytes per row."""
         return tuple(
             self.header[f"NAXIS{n}"] for n in range(self.header["NAXIS"], 0, -1)
         )
 
     @property
     def image(self):
-        """Pixels in the byte order of the machine; one without pixels has the shape (0, 0)."""
+        """Return the pixels in the byte order of the machine; without pixels, shape (0, 0)."""
         shape = self.shape
         if not shape:
             return np.zeros((0, 0), np.int32)
@@ -257,7 +257,7 @@ class HDU:
 
     @property
     def table(self):
-        """Columns by name as arrays in the byte order of the machine."""
+        """Return columns by name as arrays in the byte order of the machine."""
         header = self.header
         numbers = range(1, header["TFIELDS"] + 1)
         names = [header[f"TTYPE{number}"] for number in numbers]
@@ -281,10 +281,10 @@ def _decoded(column, form):
 
 @contextmanager
 def named_in_errors(path):
-    """Let any error in the content of a result end in an `InputError` that names it."""
+    """Turn any error in the content of a result into an `InputError` that names it."""
     try:
         yield
-    # What a damaged file leads to is not foreseeable
+    # A damaged file can cause any error.
     except Exception as error:
         raise InputError(
             f"{path}: damaged result ({error}); delete it and start again"
@@ -332,7 +332,7 @@ def _read_header(content, start):
         if len(block) < BLOCK:
             raise ValueError("truncated")
         stop += BLOCK
-        # The last card but for blanks
+        # This is the last card except for blanks.
         if block.rstrip()[-3:] == b"END" and len(block.rstrip()) % CARD == 3:
             break
     return fits.Header.fromstring(bytes(content[start:stop])), stop

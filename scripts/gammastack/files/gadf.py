@@ -16,7 +16,7 @@ def write_hdus(path, hdus):
     hdus = fits.HDUList(hdus)
     hdus.update_extend()
     for hdu in hdus:
-        # The comment that astropy writes by default holds the time
+        # The default comment of astropy contains the time.
         hdu.add_checksum(when="checksum of the HDU")
     with ExitStack() as stack:
         file = stack.enter_context(open(path, "wb"))

@@ -1,4 +1,4 @@
-"""What the header of a product says of its origin, and the tables that follow the images.
+"""Origin of a product in its header, and the tables that follow the images.
 
 Identical inputs give identical files: no path and no time of writing is stored.
 """
@@ -25,12 +25,12 @@ TIMES = (
     ("ontime", "ONTIME", "[s] sum of the good time intervals"),
     ("n_obs", "N_OBS", "number of observations"),
 )
-# What they are if there is no run
+# These values stand for no run.
 NO_TIMES = {"start": "", "stop": "", "livetime": 0.0, "ontime": 0.0, "n_obs": 0}
 
 
 def times_of(header):
-    """The times of the runs in a header, by attribute of `Provenance`."""
+    """Return the times of the runs in a header, by attribute of `Provenance`."""
     return {name: header.get(key, NO_TIMES[name]) for name, key, _ in TIMES}
 
 
@@ -50,7 +50,7 @@ class Provenance:
     energy_band : tuple of float, optional
         In TeV.
     cards : tuple of (key, value, comment)
-        What else belongs into the header.
+        Additional header cards.
     origin : gammastack.provenance.origin.Origin
     runs : gammastack.files.fits.Table, optional
         What became of each run that was selected, see `runs_table`.
@@ -69,20 +69,20 @@ class Provenance:
 
     @classmethod
     def of(cls, images, config, energy_band, **more):
-        """Return that of a run's images or of a stack, which know their times."""
+        """Return the provenance of a run's images or of a stack, which know their times."""
         known = {name: getattr(images, name) for name in NO_TIMES}
         return cls(config, energy_band=energy_band, **known, **more)
 
     @classmethod
     def from_header(cls, header, **more):
-        """Return what a header says, without the cards of that product alone."""
+        """Return the provenance in a header, without the cards that belong to that product alone."""
         band = header["E_MIN"], header["E_MAX"]
         times = times_of(header)
         return cls(config=read_config(header), energy_band=band, **times, **more)
 
     @cached_property
     def text(self):
-        """The cards as FITS text, which all images that share them have in their headers."""
+        """Return the cards as FITS text, which all images that share them have in their headers."""
         cards = []
         if self.start:
             cards.append(("TIMESYS", "UTC", "scale of the times below"))
@@ -105,7 +105,7 @@ class Provenance:
 
     @cached_property
     def inputs(self):
-        """Table of the files that the product was made from."""
+        """Return the table of the files that the product was made from."""
         return Table(self.origin.columns(), card_text(self.origin.cards()), "INPUTS")
 
     def image(self, data, geometry, unit="", name=None):
@@ -128,12 +128,12 @@ class Provenance:
         return Table(columns, self.text, name, units)
 
     def header(self, geometry, unit=""):
-        """Return the same as an astropy header, for images that are not written."""
+        """Return an astropy header with the same content, for images that are not written."""
         image = self.image(np.zeros((0, 0)), geometry, unit)
         return fits.Header.fromstring(image.text)
 
 
-# A job writes its images on one geometry, or on that of one run after the other
+# A job writes its images on one geometry, or on the geometry of each run in turn.
 @lru_cache(maxsize=1)
 def _wcs_text(geometry):
     cards = geometry.header().cards

@@ -1,4 +1,4 @@
-"""Where products are, which ones a field has, and what is known of a file by its path."""
+"""Where products are, which ones a field has, and what is known about a file from its path."""
 
 import re
 from functools import cache
@@ -8,7 +8,7 @@ from gammastack.errors import InputError
 from gammastack.products import FINAL, STEPS, TABLE
 
 SIMULATED_STORE = "simulated-dl3"
-# What stands for the wildcards in paths; the suffix of a radius is empty for the first one
+# These patterns match the wildcards in paths; the first radius has an empty suffix.
 PATTERNS = {
     "store": re.escape(SIMULATED_STORE),
     "field": r"[^/]+",
@@ -16,16 +16,16 @@ PATTERNS = {
     "obs_id": r"\d+",
     "group": r"all|[0-3]+",
     "zenith": r"[\d.e]+-[\d.e]+",
-    # It begins with a digit: flux_corr_errn is no flux_corr
+    # The suffix begins with a digit: flux_corr_errn is not a flux_corr.
     "radius": r"(?:_\d[\d.e+-]*[A-Za-z]+)?",
 }
-# What counted pixels are, which FITS has no unit for
+# FITS has no unit for counted things.
 NO_UNITS = ("counts", "runs", "sigma")
 IMAGES = {one.name: one for one in TABLE if one.dtype}
 
 
 def wildcards(file):
-    """Names of the wildcards in a path."""
+    """Return the names of the wildcards in a path."""
     return re.findall(r"\{(\w+)\}", file)
 
 
@@ -34,7 +34,7 @@ def check_steps(steps):
 
     Parameters
     ----------
-    steps : iterable of str
+    Steps that have code.
         Those for which there is code.
     """
     coded, made = set(steps), {one.step for one in TABLE}
@@ -53,7 +53,7 @@ def check_steps(steps):
 
 
 def products_of(field):
-    """Products of a field, a `gammastack.config.fields.Field`, whatever their role."""
+    """Return the products of a field, a `gammastack.config.fields.Field`, whatever their role."""
     return [
         one
         for one in TABLE
@@ -63,18 +63,18 @@ def products_of(field):
 
 
 def outputs_of(step, field=None):
-    """Paths of what a step makes, by name, with the wildcards of the step left in them.
+    """Return the paths of what a step makes, by name, with the wildcards of the step.
 
     Parameters
     ----------
     step : str
     field : gammastack.config.fields.Field, optional
-        Not needed for what belongs to no field.
+        Not needed for products that belong to no field.
 
     Returns
     -------
     dict of str to str
-        A name is that of the product, with its band or radius if the step makes several.
+        A name is the product's, with its band or radius if the step makes several.
     """
     outputs = {}
     for one in TABLE if field is None else products_of(field):
@@ -84,7 +84,7 @@ def outputs_of(step, field=None):
 
 
 def _expanded(product, field, keep):
-    """The product for all bands and radii of the field, but for the wildcards to keep."""
+    """Expand the product for all bands and radii of the field, except for the wildcards to keep."""
     filled = [one for one in ("band", "radius") if one in wildcards(product.file)]
     filled = [one for one in filled if one not in keep]
     values = {"band": _bands(field), "radius": _radii(field)}
@@ -107,7 +107,7 @@ def _radii(field):
 
 
 def of_band(outputs, band):
-    """Those of some outputs of a field that belong to a band, by the name of the product."""
+    """Return the outputs of a field that belong to a band, by name of the product."""
     suffix = f"_{band}"
     return {
         name.removesuffix(suffix): path
@@ -117,13 +117,13 @@ def of_band(outputs, band):
 
 
 def of_radius(outputs, radius):
-    """Those of some outputs of a band that belong to a radius, by the name of the product."""
+    """Return the outputs of a band that belong to a radius, by name of the product."""
     names = [one.name for one in TABLE if "{radius}" in one.file]
     return {name: outputs[name + radius] for name in names if name + radius in outputs}
 
 
 def final_products(field, zeniths=()):
-    """Paths of what is made of a field by default.
+    """Return the paths of what is made of a field by default.
 
     Parameters
     ----------
@@ -153,30 +153,30 @@ def _pattern(file):
 
 
 def product_at(name):
-    """The product at a path that is given from the folder of its field; None if it is none."""
+    """Return the product at a path from the folder of its field; None if there is none."""
     found = (one for one in TABLE if _pattern(one.file).fullmatch(name))
     return next((one for one in found if "{field}" in one.file), None)
 
 
 def unit_of(product, for_integral_flux):
-    """Unit of the pixels of a product, or what is counted."""
+    """Return the unit of the pixels of a product, or what is counted."""
     unit = product.unit
     return unit if isinstance(unit, str) else unit[bool(for_integral_flux)]
 
 
 def bunit(name, for_integral_flux):
-    """Unit of an image as FITS text: what is counted has none, nor what is no product."""
+    """Return the FITS unit of an image; empty for counted things and for other images."""
     unit = unit_of(IMAGES[name], for_integral_flux) if name in IMAGES else ""
     return "" if unit in NO_UNITS else unit
 
 
 def hdu_name(name, band):
-    """Name of the HDU of an image in a file with several bands."""
+    """Return the name of the HDU of an image in a file with several bands."""
     return f"{name}_{band}"
 
 
 def lines_of(step):
-    """What the table of products says of a step: its own products and those that they hold."""
+    """Return the lines of the table of products on a step: its products and what they hold."""
     own = [one for one in TABLE if one.step == step]
     held = {name for one in own for name in one.holds}
     return [*own, *(one for one in TABLE if one.name in held)]

@@ -7,7 +7,7 @@ from gammastack.provenance.origin import Origin
 from gammastack.runs.run import RunImages
 
 KINDS = ("counts", "bkg", "exposure")
-# Attribute of `RunImages`, key and comment of the cards from which a run is known again
+# A run is identified by these: attribute of `RunImages`, key and comment of the card.
 CARDS = (
     ("obs_id", "OBS_ID", "observation"),
     ("n_events", "N_EVENTS", "selected, in the whole field of view"),

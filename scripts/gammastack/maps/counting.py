@@ -12,7 +12,7 @@ from scipy.special import gammaincc, gammaln, ndtr, ndtri, ndtri_exp, xlogy
 
 from gammastack.maps.significance import li_ma, significance
 
-# Pixels at a time: bounds the memory, and is faster than all at once
+# Blocks of this many pixels bound the memory, and are faster than all pixels at once.
 CHUNK = 2**14
 
 # Largest alpha of an upper limit, see `OnOff.upper_limit`
@@ -36,26 +36,26 @@ class KnownBackground:
 
     @property
     def _known(self):
-        """Counts and background, NaN where they are unknown."""
+        """Return counts and background, NaN where they are unknown."""
         return _nan_unless_known([self.n], [self.mu])
 
     @property
     def excess(self):
-        """Counts above the background."""
+        """Return the counts above the background."""
         n, mu = self._known
         return n - mu
 
     @property
     def background(self):
-        """Expected background counts."""
+        """Return the expected background counts."""
         return self._known[1]
 
     def significance(self):
-        """Significance of the excess, see `gammastack.maps.significance.significance`."""
+        """Return the significance of the excess, see `gammastack.maps.significance.significance`."""
         return _per_pixel(significance, *self._known)
 
     def errors(self, n_sigma=1):
-        """Asymmetric errors of the excess.
+        """Return the asymmetric errors of the excess.
 
         They end where twice the logarithm of the likelihood has dropped by n_sigma^2:
         Wilks (1938), DOI 10.1214/aoms/1177732360, with the likelihood of Cash (1979),
@@ -73,7 +73,7 @@ class KnownBackground:
         """
         _require_positive(n_sigma)
         n, _ = self._known
-        # They depend on the counts alone, of which many pixels have the same
+        # They depend on the counts alone, and many pixels have the same counts.
         n, pixels = np.unique(n, return_inverse=True)
         return (
             _per_pixel(_poisson_error_down, n, n_sigma=n_sigma)[pixels],
@@ -81,7 +81,7 @@ class KnownBackground:
         )
 
     def upper_limit(self, confidence):
-        """Upper limit on the expected signal counts.
+        """Return the upper limit on the expected signal counts.
 
         Helene (1983), DOI 10.1016/0167-5087(83)90021-3: Bayesian with a flat prior for
         signals >= 0. The same as CLs, Zech (1989), DOI 10.1016/0168-9002(89)90795-X,
@@ -100,7 +100,7 @@ class KnownBackground:
         return _per_pixel(_limit_known, *self._known, confidence=confidence)
 
     def sensitivity(self, n_sigma):
-        """Signal counts which, on top of the background, are as significant as asked.
+        """Return the signal counts that reach a significance on top of the background.
 
         Parameters
         ----------
@@ -132,27 +132,27 @@ class OnOff:
 
     @property
     def _known(self):
-        """Counts and alpha, NaN where they are unknown."""
+        """Return counts and alpha, NaN where they are unknown."""
         return _nan_unless_known([self.n_on, self.n_off], [self.alpha])
 
     @property
     def excess(self):
-        """Counts above the background."""
+        """Return the counts above the background."""
         n_on, n_off, alpha = self._known
         return n_on - alpha * n_off
 
     @property
     def background(self):
-        """Expected background counts."""
+        """Return the expected background counts."""
         _, n_off, alpha = self._known
         return alpha * n_off
 
     def significance(self):
-        """Significance of the excess, see `gammastack.maps.significance.li_ma`."""
+        """Return the significance of the excess, see `gammastack.maps.significance.li_ma`."""
         return _per_pixel(li_ma, *self._known)
 
     def errors(self, n_sigma=1):
-        """Asymmetric errors of the excess.
+        """Return the asymmetric errors of the excess.
 
         They end where twice the logarithm of the profile likelihood has dropped by
         n_sigma^2: Rolke, Lopez & Conrad (2005), DOI 10.1016/j.nima.2005.05.068. The
@@ -177,11 +177,11 @@ class OnOff:
         )
 
     def upper_limit(self, confidence):
-        """Upper limit on the expected signal counts.
+        """Return the upper limit on the expected signal counts.
 
-        That of `KnownBackground.upper_limit`, averaged over the posterior probability
+        The limit of `KnownBackground.upper_limit` is averaged over the posterior probability
         of the background, alpha times a gamma distribution of shape n_off + 1 (flat
-        prior). The average is a sum over few backgrounds, see `_background_nodes`: for
+        prior). The average is a sum over a few backgrounds, see `_background_nodes`: for
         confidences of 0.5 to 0.99 it is good to 0.3 % for alpha up to 1 and to 1.2 %
         up to 5, at worst; mostly to 1e-6. It fails for much larger alpha.
 
@@ -193,7 +193,7 @@ class OnOff:
         Returns
         -------
         ndarray
-            NaN for alpha > 5, too.
+            Also NaN for alpha > 5.
         """
         _require_probability(confidence)
         n_on, n_off, alpha = self._known
@@ -201,7 +201,7 @@ class OnOff:
         return _per_pixel(_limit_on_off, n_on, n_off, alpha, confidence=confidence)
 
     def sensitivity(self, n_sigma):
-        """Signal counts which, on top of the background, are as significant as asked.
+        """Return the signal counts that reach a significance on top of the background.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class OnOff:
 
 
 def _nan_unless_known(counts, positive):
-    """The arrays as float, broadcast, and NaN in all of them where one is not usable."""
+    """Return the arrays as float, broadcast, and NaN in all of them where one is unusable."""
     values = [np.asarray(v, dtype=float) for v in (*counts, *positive)]
     known = np.logical_and.reduce(
         np.broadcast_arrays(
@@ -240,7 +240,7 @@ def _require_probability(confidence):
 
 
 def _per_pixel(function, *arrays, **numbers):
-    """Result of a function of 1-d arrays and numbers, NaN where an array is NaN."""
+    """Apply a function of 1-d arrays and numbers; the result is NaN where an array is NaN."""
     shape = np.shape(arrays[0])
     arrays = [np.ravel(a) for a in arrays]
     known = np.flatnonzero(np.logical_and.reduce([np.isfinite(a) for a in arrays]))
@@ -252,18 +252,18 @@ def _per_pixel(function, *arrays, **numbers):
 
 
 def _solve(equation, start, *given, enough=1e-5):
-    """Positive roots of increasing functions, by Newton's method within a bracket.
+    """Find positive roots of increasing functions by Newton's method within a bracket.
 
     Parameters
     ----------
     equation : callable
-        Of x and `given`, returns value and derivative, or what to divide the value by
-        for a better step than that of Newton's method.
+        Returns, from x and `given`, the value and the derivative, or a divisor of the value
+        that gives a better step than Newton's method.
     start : ndarray, shape (n,)
     *given : ndarray, shape (..., n)
     enough : float
-        Relative size of the last step. Newton's method squares the error: about 1e-10 is
-        left after a step of 1e-5, and less with `_fourth_order`.
+        Relative size of the last step. Newton's method squares the error: a step of 1e-5
+        leaves about 1e-10, and less with `_fourth_order`.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def _solve(equation, start, *given, enough=1e-5):
             new = x - value / slope
         np.copyto(low, x, where=value < 0)
         np.copyto(high, x, where=value > 0)
-        # What is not a number is outside of the bracket, too
+        # A value that is not a number is outside the bracket, too.
         outside = ~((new >= low) & (new <= high))
         if outside.any():
             middle = np.where(high < np.inf, (low + high) / 2, 2 * x)
@@ -295,7 +295,7 @@ def _solve(equation, start, *given, enough=1e-5):
 
 
 def _poisson_error_down(n, n_sigma):
-    """Negative error of n counts: for n exp(-y) expected, 2 n (exp(-y) - 1 + y)."""
+    """Return the negative error of n counts: for n exp(-y) expected, 2 n (exp(-y) - 1 + y)."""
     some = n > 0
     step = n_sigma / np.sqrt(n[some])
     y = _solve(
@@ -309,7 +309,7 @@ def _poisson_error_down(n, n_sigma):
 
 
 def _poisson_error_up(n, n_sigma):
-    """Positive error of n counts: for n exp(y) expected, 2 n (exp(y) - 1 - y)."""
+    """Return the positive error of n counts: for n exp(y) expected, 2 n (exp(y) - 1 - y)."""
     some = n > 0
     step = n_sigma / np.sqrt(n[some])
     y = _solve(
@@ -323,7 +323,7 @@ def _poisson_error_up(n, n_sigma):
 
 
 def _on_off_error_up(n_on, n_off, alpha, n_sigma):
-    """Positive error of the excess.
+    """Return the positive error of the excess.
 
     Where the likelihood is largest for a given signal, the expected counts are
     n_on exp(y) and n_off / (1 + p) with p = alpha (1 - exp(-y)), y = 0 for the excess:
@@ -342,7 +342,7 @@ def _on_off_error_up(n_on, n_off, alpha, n_sigma):
         slope = n_on * np.expm1(y) + n_off * alpha * np.exp(-y) * p / (1 + p) ** 2
         return on + off - n_sigma**2 / 2, slope
 
-    # As without errors of the background, for the quadratic sum of both errors
+    # The start is the quadratic sum of both errors.
     step = n_sigma / np.sqrt(n_on + alpha**2 * n_off)
     y = _solve(rise, np.log1p(step + step**2 / 2), n_on, n_off, alpha)
     p = -alpha * np.expm1(-y)
@@ -351,7 +351,7 @@ def _on_off_error_up(n_on, n_off, alpha, n_sigma):
 
 
 def _on_off_error_up_no_counts(n_off, alpha, n_sigma):
-    """Positive error of the excess for n_on = 0.
+    """Return the positive error of the excess for n_on = 0.
 
     The signal first replaces background, down to n_off / (1 + alpha) counts in the
     background region, with no counts expected in the signal region.
@@ -366,9 +366,9 @@ def _on_off_error_up_no_counts(n_off, alpha, n_sigma):
 
 
 def _limit_known(n, mu, confidence):
-    """Upper limit for backgrounds mu: P(<= n | s + mu) is 1 - confidence times that at 0."""
+    """Return s for backgrounds mu where P(<= n | s + mu) is 1 - confidence times that at 0."""
     wanted = _log_poisson_cdf(n, mu)[0] + np.log1p(-confidence)
-    # The cube root of a gamma variable is nearly normal, see `_background_nodes`
+    # The cube root of a gamma variable is nearly normal, see `_background_nodes`.
     shape = 9 * (n + 1)
     root = 1 - 1 / shape - ndtri_exp(wanted) / np.sqrt(shape)
     start = np.maximum((n + 1) * root * root**2 - mu, -np.log1p(-confidence))
@@ -381,24 +381,24 @@ def _limit_known(n, mu, confidence):
         third = second * (ratio + 2 * hazard) - hazard * n / x**2
         return _fourth_order(wanted - log_p, hazard, second, third)
 
-    # The start is good to 1e-2 or better: one step is enough for most, and leaves 1e-11
+    # The start is good to 1e-2 or better: one step is mostly enough, and leaves 1e-11.
     return _solve(drop, start, n, mu, wanted, enough=2e-3)
 
 
 def _limit_on_off(n_on, n_off, alpha, confidence):
-    """Upper limit for backgrounds alpha n_off."""
+    """Return the upper limit for backgrounds alpha n_off."""
     variance = n_on + 1 + alpha**2 * (n_off + 1)
     start = _limit_of_normal(n_on - alpha * n_off, variance, confidence)
-    # The same backgrounds serve without signal and with the limit: they are best for
-    # half of it
+    # The same backgrounds serve without signal and with the limit, so they are optimised
+    # for half of the limit.
     b, log_weight = _background_nodes(n_on, n_off, alpha, start / 2)
     return _limit(n_on, b, log_weight, start, confidence)
 
 
 def _limit_of_normal(excess, variance, confidence):
-    """Upper limit for an excess with a normal distribution, to start from.
+    """Return the upper limit for an excess with a normal distribution, as a start.
 
-    Not below that without counts, which is the smallest of all.
+    It is not below the limit without counts, which is the smallest of all.
     """
     sigma = np.sqrt(variance)
     probability = ndtr(np.clip(excess / sigma, -8, None))
@@ -407,9 +407,9 @@ def _limit_of_normal(excess, variance, confidence):
 
 
 def _limit(n, b, log_weight, start, confidence):
-    """Signal s where the average of P(<= n | s + b) is 1 - confidence times that at 0.
+    """Return s where the average of P(<= n | s + b) is 1 - confidence times that at 0.
 
-    In logarithms, which are concave in s and do not vanish for b much above n.
+    The equation is in logarithms, which are concave in s and do not vanish for b much above n.
 
     Parameters
     ----------
@@ -440,15 +440,15 @@ def _limit(n, b, log_weight, start, confidence):
 
 
 def _fourth_order(value, first, second, third):
-    """Value, and what to divide it by for a step that raises the error to the fourth power.
+    """Return the value, and a divisor for a step that raises the error to the fourth power.
 
-    The step is the series of the inverse function up to the third order; that of Newton's
-    method is its first.
+    The step is the series of the inverse function up to the third order; Newton's
+    method is its first order.
 
     Parameters
     ----------
     value, first, second, third : ndarray
-        Of an equation, and its derivatives.
+        Value of an equation, and its derivatives.
     """
     step, bend = value / first, second / first
     series = 1 + step * bend / 2 + step**2 * (3 * bend**2 - third / first) / 6
@@ -456,12 +456,12 @@ def _fourth_order(value, first, second, third):
 
 
 def _background_nodes(n_on, n_off, alpha, signal):
-    """Backgrounds b and their weights to integrate P(<= n_on | signal + b) over b.
+    """Return backgrounds b and their weights to integrate P(<= n_on | signal + b) over b.
 
     The cube root of a gamma variable is nearly normal (Wilson & Hilferty 1931,
-    DOI 10.1073/pnas.17.12.684), so that few nodes of Gauss and Hermite are enough if they
-    are where the integrand is: P is close to b^q exp(-r b), of the same slope and
-    curvature, and its product with a gamma distribution is one of another shape.
+    DOI 10.1073/pnas.17.12.684), so a few Gauss-Hermite nodes are enough if they
+    are where the integrand is: P is close to b^q exp(-r b), with the same slope and
+    curvature, and its product with a gamma distribution is another gamma distribution.
 
     Parameters
     ----------
@@ -470,9 +470,9 @@ def _background_nodes(n_on, n_off, alpha, signal):
     Returns
     -------
     b, log_weight : ndarray, shape (4, n)
-        The weights are up to a factor.
+        The weights are known up to a factor.
     """
-    # More than 4 nodes could be at a negative cube root for n_off = 0
+    # With more than 4 nodes one could be at a negative cube root for n_off = 0.
     z, weight = np.polynomial.hermite_e.hermegauss(4)
     z, weight = z[:, np.newaxis], weight[:, np.newaxis]
     centre = alpha * (n_off + 2 / 3)
@@ -490,7 +490,7 @@ def _background_nodes(n_on, n_off, alpha, signal):
 
 
 def _log_poisson_cdf(n, x):
-    """Logarithm of the probability of n or fewer counts where x are expected.
+    """Return the logarithm of the probability of n or fewer counts where x are expected.
 
     Parameters
     ----------
@@ -500,7 +500,7 @@ def _log_poisson_cdf(n, x):
     Returns
     -------
     log_p, hazard : ndarray
-        The logarithm, and minus its derivative by x.
+        The logarithm, and minus its derivative with respect to x.
     """
     p = gammaincc(n + 1, x)
     # Derivative of the probability
@@ -516,9 +516,9 @@ def _log_poisson_cdf(n, x):
 
 
 def _hazard_far(n, x):
-    """Derivative of the logarithm of P(<= n | x), x many standard deviations above n.
+    """Return the derivative of ln P(<= n | x), for x many standard deviations above n.
 
-    The even part of the continued fraction of the incomplete gamma function, DLMF 8.9.2.
+    Uses the even part of the continued fraction of the incomplete gamma function, DLMF 8.9.2.
     """
     fraction = x - n + 40
     for k in range(20, 0, -1):
@@ -527,21 +527,21 @@ def _hazard_far(n, x):
 
 
 def _sensitivity_known(mu, n_sigma):
-    """Signal s with (s + mu) ln(1 + s / mu) - s = n_sigma^2 / 2."""
+    """Return the signal s with (s + mu) ln(1 + s / mu) - s = n_sigma^2 / 2."""
 
     def rise(s, mu):
         x, slope = s + mu, np.log1p(s / mu)
         value = x * slope - s - n_sigma**2 / 2
         return _fourth_order(value, slope, 1 / x, -1 / x**2)
 
-    # The first two terms for many counts, and less than that for few
+    # The start has the first two terms for many counts, and is smaller for few.
     start = n_sigma * np.sqrt(mu)
     start += n_sigma**2 / (6 + 2 * np.log1p(n_sigma**2 / (2 * mu)))
     return _solve(rise, start, mu)
 
 
 def _sensitivity_on_off(n_off, alpha, n_sigma):
-    """Signal whose significance after Li & Ma is n_sigma."""
+    """Return the signal whose significance after Li & Ma is n_sigma."""
 
     def rise(s, n_off, alpha):
         b = alpha * n_off
@@ -549,7 +549,7 @@ def _sensitivity_on_off(n_off, alpha, n_sigma):
         off = n_off * np.log1p(s / (np.where(n_off > 0, n_off, 1) * (1 + alpha)))
         return (b + s) * slope - off - n_sigma**2 / 2, slope
 
-    # The limits for many counts and for n_off = 0
+    # The start combines the limits for many counts and for n_off = 0.
     start = n_sigma * np.sqrt(alpha * n_off * (1 + alpha))
     start += n_sigma**2 / (2 * np.log1p(1 / alpha))
     return _solve(rise, start, n_off, alpha)

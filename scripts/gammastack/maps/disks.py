@@ -5,13 +5,13 @@ import numpy as np
 from gammastack.maps.counting import KnownBackground, OnOff
 from gammastack.sky.kernels import disk_kernel, sum_in_disk
 
-# Images of a band from which its counts and background are known, without and with a ring
+# These images of a band give its counts and background, without and with a ring.
 KNOWN = ("counts", "bkg")
 ON_OFF = ("counts", "acceptance", "off", "acceptance_off")
 
 
 def counts_in_disk(images, radius, use=None):
-    """Counts in a disk around each pixel, and the background there.
+    """Return the counts in a disk around each pixel, and the background there.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ def counts_in_disk(images, radius, use=None):
     radius : float or tuple of float
         Radius of the disk in pixels, see `gammastack.sky.kernels.disk_kernel`.
     use : ndarray of bool, shape (ny, nx), optional
-        Pixels that count; without it all.
+        Pixels that count; by default all.
 
     Returns
     -------
     gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
-        NaN where the background is not known. With a ring OFF is that of the ring around
-        the centre of the disk, and alpha the acceptance of the disk over that of this
+        NaN where the background is not known. With a ring, OFF belongs to the ring around
+        the centre of the disk, and alpha is the acceptance of the disk over that of this
         ring, as in gammapy's ``ExcessMapEstimator`` without a correlation of OFF.
     """
     kernel = disk_kernel(radius)
@@ -44,12 +44,12 @@ def counts_in_disk(images, radius, use=None):
 
 
 def mean_in_disk(image, radius):
-    """Mean of the positive pixels of an image in a disk around each pixel.
+    """Return the mean of the positive pixels of an image in a disk around each pixel.
 
     Returns
     -------
     ndarray, shape (ny, nx)
-        NaN where the disk holds none.
+        NaN where the disk has no positive pixels.
     """
     kernel = disk_kernel(radius)
     n_pixels = sum_in_disk(image > 0, kernel)

@@ -1,4 +1,4 @@
-"""Is the significance of empty sky what Poisson counts give, close to a standard normal?"""
+"""Test whether the significance of empty sky is as expected for Poisson counts."""
 
 from functools import cache
 
@@ -9,13 +9,13 @@ from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.significance import significance
 
 BINS = np.linspace(-6, 6, 61)
-# Background counts at which the moments of the significance are tabulated; it is a
-# standard normal variable to 0.01 beyond
+# The moments of the significance are tabulated at these background counts; beyond them it
+# is a standard normal variable to 0.01.
 GRID = np.geomspace(1e-3, 1e3, 121)
 
 
 def off_significance(images, mask, radius):
-    """Significance in disks of which the excluded pixels are left out.
+    """Compute the significance in disks, without the excluded pixels.
 
     Parameters
     ----------
@@ -23,21 +23,21 @@ def off_significance(images, mask, radius):
         As in `gammastack.maps.disks.counts_in_disk`.
     mask : ndarray of bool, shape (ny, nx)
         True = outside the exclusions.
-    radius : tuple of float
+    Radius of the disk in pixels along x and y.
         Of the disk in pixels along x and y.
 
     Returns
     -------
     significance, background : ndarray, shape (ny, nx)
-        Both of the disks, the background with a ring from the acceptance; NaN at excluded positions, off the field of view, and where the
-        background is not known.
+        Values of the disks, with a ring the background from the acceptance; NaN at excluded
+        positions, off the field of view, and where the background is not known.
     """
     measured = counts_in_disk(images, radius, mask)
     significance = measured.significance()
     background = measured.background
     covered = images.get("acceptance", images["bkg"]) > 0
     if "off" in images:
-        # With few OFF counts the model is the better estimate
+        # With few OFF counts the model is the better estimate.
         background = measured.alpha * images["acceptance_off"]
     use = mask & covered & np.isfinite(significance)
     return np.where(use, significance, np.nan), np.where(use, background, np.nan)
@@ -45,7 +45,7 @@ def off_significance(images, mask, radius):
 
 @cache
 def _moments():
-    """Mean, and mean square, of the significance of Poisson counts around each of `GRID`."""
+    """Return mean, and mean square, of the significance of Poisson counts around each of `GRID`."""
     n = np.arange(2000)[:, None]
     probability = np.exp(xlogy(n, GRID) - GRID - gammaln(n + 1))
     values = significance(n, GRID)
@@ -53,9 +53,9 @@ def _moments():
 
 
 def expected_moments(background):
-    """Mean and width of the significance of Poisson counts over a known background.
+    """Return mean and width of the significance of Poisson counts over a known background.
 
-    At few counts it is no normal variable: for 1 count its mean is -0.2.
+    At few counts it is not a normal variable: for 1 count its mean is -0.2.
 
     Parameters
     ----------
@@ -75,21 +75,21 @@ def expected_moments(background):
 
 
 def independent(image, radius):
-    """Values of disks that do not overlap, on a grid: 1D array without NaN."""
+    """Return the values of disks that do not overlap, on a grid: 1D array without NaN."""
     step_x, step_y = (int(2 * one + 1e-6) + 1 for one in radius)
     grid = image[step_y // 2 :: step_y, step_x // 2 :: step_x]
     return grid[np.isfinite(grid)]
 
 
 def off_statistics(significance, background, radius):
-    """Mean and width of the significance of empty sky, and what is expected.
+    """Return mean and width of the significance of empty sky, and the expected values.
 
     Parameters
     ----------
     significance, background : ndarray, shape (ny, nx)
-        Of `off_significance`.
+        Results of `off_significance`.
     radius : tuple of float
-        Of the disk in pixels along x and y.
+        Radius of the disk in pixels along x and y.
 
     Returns
     -------
@@ -126,8 +126,8 @@ def _of(function, values):
 
 
 def histogram(significance):
-    """Number of positions in `BINS`; the outermost bins hold all beyond."""
+    """Count the positions in `BINS`; the outermost bins include all beyond."""
     values = significance[np.isfinite(significance)]
     first, last = BINS[0], BINS[-1]
-    # Equal bins, without a search for the bin of each position
+    # The bins are equal, so no search for the bin of each position is needed.
     return np.histogram(np.clip(values, first, last), len(BINS) - 1, (first, last))[0]

@@ -8,7 +8,7 @@ CM2 = 1e4  # per m2
 
 
 def flux(excess, exposure):
-    """Excess over exposure.
+    """Divide the excess by the exposure.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def flux(excess, exposure):
 
 
 def flux_maps(measured, exposure, confidence, n_sigma):
-    """Maps of the flux in a disk, for a power law as in the exposure.
+    """Make the maps of the flux in a disk, for a power law as in the exposure.
 
     The part of the point spread function outside the disk is missing.
 
     Parameters
     ----------
     measured : gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
-        In a disk around each pixel.
+        Counts in a disk around each pixel.
     exposure : ndarray, shape (ny, nx)
-        Its mean in the disk.
+        Mean exposure in the disk.
     confidence : float
         Of the upper limit, such as 0.95.
     n_sigma : float

@@ -5,7 +5,7 @@ from scipy.special import xlog1py, xlogy
 
 
 def significance(n, mu):
-    """Significance of `n` counts where `mu` are expected, mu known without error.
+    """Return the significance of `n` counts where `mu` are expected, mu known without error.
 
     ``sign(n - mu) sqrt(2 (n ln(n / mu) - n + mu))``: Cash (1979),
     DOI 10.1086/156922; the limit of Li & Ma (1983), DOI 10.1086/161295, equation 17,
@@ -28,7 +28,7 @@ def significance(n, mu):
 
 
 def li_ma(n_on, n_off, alpha):
-    """Significance of `n_on` counts over a background of `alpha` times `n_off` counts.
+    """Return the significance of `n_on` counts over a background of `alpha` times `n_off` counts.
 
     Li & Ma (1983), DOI 10.1086/161295, equation 17, with the sign of the excess
     ``n_on - alpha n_off``, and its limits for n_on = 0 and n_off = 0.
@@ -50,9 +50,9 @@ def li_ma(n_on, n_off, alpha):
     known = (alpha > 0) & (n_on >= 0) & (n_off >= 0) & np.isfinite(alpha + total)
     n_on, n_off, alpha = (np.where(known, v, np.nan) for v in (n_on, n_off, alpha))
     excess = n_on - alpha * n_off
-    # Without any counts the excess is 0, whatever it is divided by
+    # Without any counts the excess is 0, so any divisor will do.
     total = np.where(total > 0, total, 1)
-    # The ratios of the equation as 1 + x, which is exact also for millions of counts
+    # The ratios of the equation are 1 + x, which is exact even for millions of counts.
     on = xlog1py(n_on, excess / (alpha * total))
     off = xlog1py(n_off, -excess / total)
     return np.sign(excess) * np.sqrt(np.clip(2 * (on + off), 0, None))

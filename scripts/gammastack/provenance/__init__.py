@@ -1,1 +1,1 @@
-"""Who made what from what: records, exports, archives, and the commands on them."""
+"""Records of who made what from what, exports, archives, and the commands that use them."""

@@ -1,4 +1,4 @@
-"""Run a step and write down who used what to make what, when, how long and where.
+"""Run a step and record who used what to make what, when, how long and where.
 
 The names of the fields are those of the provenance records of ctapipe, where it has them.
 """
@@ -53,7 +53,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     software : dict
         As `gammastack.provenance.software.software` returns it.
     record : path
-        JSON file; what there is to say of the machine goes to a file of its own.
+        JSON file; the description of the machine goes to a file of its own.
     arguments : list of str
         Command line of the invocation.
 
@@ -96,7 +96,7 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
 
 
 def _require_as_recorded(files, field):
-    """Refuse images of runs that are not what their record says, as from a damaged cache."""
+    """Refuse images of runs that do not match their record, such as those of a damaged cache."""
     urls = {file["url"]: file["sha256"] for file in files if file["kind"] == "result"}
     for url in urls:
         record = record_of_run(url)
@@ -111,7 +111,7 @@ def _require_as_recorded(files, field):
 
 
 def write_failure(record, name, message):
-    """Write a short record of a step that failed: Snakemake shows it on the screen."""
+    """Write a short record of a step that failed; Snakemake shows it on the screen."""
     failure = {"activity_name": name, "status": "error", "message": message}
     _write(record, {**failure, "stop": {"time_utc": _isot(datetime.now(UTC))}})
 
@@ -127,13 +127,13 @@ def _isot(time):
 
 
 def _reset_peak_memory():
-    # Linux only; elsewhere the peak is that of the process, not that of the step
+    # Only Linux allows this; elsewhere the peak is that of the process, not of the step.
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_memory():
-    """Largest resident memory in MB (1e6 bytes); None where it is not known."""
+    """Return the largest resident memory in MB (1e6 bytes); None where it is not known."""
     with suppress(OSError, IndexError, ValueError):
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
@@ -141,7 +141,7 @@ def _peak_memory():
 
 
 def _write_system(folder):
-    """Write what is known of the machine, once; return the name of the file."""
+    """Write a description of the machine, once; return the name of the file."""
     system = _system()
     digest = sha256(system.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _system():
                 "release": platform.release(),
                 "libcver": platform.libc_ver(),
                 "n_cpus": os.cpu_count(),
-                # They decide on the last bits of sums
+                # The SIMD extensions affect the last bits of sums.
                 "simd": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
             },
             "python": {
@@ -192,6 +192,6 @@ def _system():
 def _user():
     try:
         return getpass.getuser()
-    # An account without a name, as in some containers
+    # Some containers have accounts without a name.
     except (KeyError, OSError):
         return str(os.getuid())

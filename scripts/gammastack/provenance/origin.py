@@ -1,6 +1,6 @@
 """Where a file comes from, by content: the code, the packages and the inputs.
 
-There are no folders and no times in it: the same origin makes the same file.
+It contains no folders and no times: the same origin makes the same file.
 """
 
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-# Kind of the inputs that were made by an earlier step
+# Inputs of this kind were made by an earlier step.
 INTERMEDIATE = "intermediate"
-# Roles of inputs that no step made; all others are results of earlier steps
+# No step made the inputs with these roles; all others are results of earlier steps.
 DATA = ("dl3", "exclusion")
 
 
 def sha256_of(path):
-    """SHA-256 of the content of a file, hexadecimal."""
+    """Return the SHA-256 of the content of a file, hexadecimal."""
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
@@ -34,7 +34,7 @@ class Origin:
     packages : dict of str to str
         Versions of the packages that the steps import.
     inputs : tuple of (kind, obs_id, name, sha256)
-        The files that the step read, and the data that its intermediate ones go back to.
+        The files that the step read, and the data that its intermediate inputs are based on.
         Kind is `INTERMEDIATE` or one of the data; obs_id is 0 for a file of many runs.
     """
 
@@ -44,7 +44,7 @@ class Origin:
 
     @classmethod
     def of(cls, step, software, files, obs_id=0):
-        """Origin of what a step makes.
+        """Return the origin of what a step makes.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Origin:
 
     @classmethod
     def from_hdu(cls, hdu):
-        """Return the origin in the table HDU INPUTS of a product, which was read."""
+        """Return the origin in the table HDU INPUTS of a product that was read."""
         code, packages = (json.loads(hdu.header[key]) for key in ("CODE", "PACKAGES"))
         columns = (column.tolist() for column in hdu.table.values())
         return cls(code, packages, tuple(zip(*columns, strict=True)))
@@ -84,7 +84,7 @@ class Origin:
         }
 
     def after(self, earlier):
-        """This origin with what the origins of its inputs bring along.
+        """Return this origin combined with the origins of its inputs.
 
         Parameters
         ----------
@@ -102,18 +102,18 @@ class Origin:
         )
 
     def cards(self):
-        """Header cards of code and packages."""
+        """Return the header cards of code and packages."""
         return ("CODE", json.dumps(self.code)), ("PACKAGES", json.dumps(self.packages))
 
 
 def _label(path):
-    """Name of an intermediate file: with its folder, which tells runs and bands apart."""
+    """Return the name of an intermediate file with its folder, which identifies run and band."""
     path = Path(path)
     return f"{path.parent.name}/{path.name}"
 
 
 def entities(named, field):
-    """Files of a step by content.
+    """Describe the files of a step by content.
 
     Parameters
     ----------
@@ -143,6 +143,6 @@ def entities(named, field):
 
 
 def code_hash(modules):
-    """One hash for the modules of a step, given as hashes by name."""
+    """Return one hash for the modules of a step, given as hashes by name."""
     lines = "".join(f"{name} {digest}\n" for name, digest in sorted(modules.items()))
     return sha256(lines.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The records of the activities that made the results of a field, and how they hang together.
+"""Records of the activities that made the results of a field, and the links between them.
 
 `gammastack.provenance.activity` writes them as JSON files: in the folder ``provenance`` of the field,
 and those of single runs beside their images, with which they travel through a cache.
@@ -16,7 +16,7 @@ FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
 RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/\d+\.json")
 
-# What a completed activity has at least
+# A completed activity has at least these keys.
 KEYS = {
     "activity_name",
     "activity_uuid",
@@ -34,7 +34,7 @@ def field_folder(record):
 def record_of_run(name):
     """Return the record beside the images of a run; None if the file is something else.
 
-    Both are named from the folder of the field.
+    Both names are relative to the folder of the field.
     """
     product = product_at(name)
     if product is None or product.step != "run_images":
@@ -43,12 +43,12 @@ def record_of_run(name):
 
 
 def is_record(name):
-    """Whether a file, named from the folder of its field, is a record."""
+    """Return whether a file, named from the folder of its field, is a record."""
     return bool(RECORD.fullmatch(name)) and name != EXPORT
 
 
 def read_folder(folder):
-    """Activities and systems in the folder of a field, see `read_records`."""
+    """Return activities and systems in the folder of a field, see `read_records`."""
     folder = Path(folder)
     paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*.json")]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
@@ -61,15 +61,15 @@ def read_records(files):
     Parameters
     ----------
     files : dict of str to bytes
-        Content by name, from the folder of the field; others than records are ignored.
+        Content by name, from the folder of the field; files that are not records are ignored.
 
     Returns
     -------
     activities : list of dict
         The completed ones, with the names of their files in ``record``.
     systems : dict of str to dict
-        Machines and their software, by the name by which activities refer to them. That
-        of an activity in a cache may be missing.
+        Machines and their software, by the name by which activities refer to them. The
+        system of an activity in a cache may be missing.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_records(files):
 
 
 def history(activities, products):
-    """The activities that led to some products, each after those that it depends on.
+    """Return the activities that led to some products, each after those that it depends on.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def history(activities, products):
 
 
 def contradictions(activities):
-    """Results that an activity read with another content than they were made with.
+    """Return results that an activity read with other content than they were made with.
 
     Parameters
     ----------

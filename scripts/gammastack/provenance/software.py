@@ -1,4 +1,4 @@
-"""What a step is made of: its modules by content, and the packages that they import."""
+"""The software of a step: its modules by content, and the packages that they import."""
 
 import ast
 import io
@@ -13,18 +13,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 from gammastack.files.layout import lines_of
 
-# A new version alone changes no result
+# A new version alone changes no result.
 NOT_CODE = "gammastack/version.py"
-# Of the table of products, only the lines count that say something of the step
+# Only the lines of the table of products that concern the step count.
 TABLE = "gammastack/products.py"
 SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
-# A string after one of these that is all of a statement is a docstring, or without effect
+# A string after one of these that is a whole statement is a docstring, or has no effect.
 BEFORE_STATEMENT = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None)
-# Since Python 3.12 a formatted string is more than one token
+# Since Python 3.12 a formatted string is more than one token.
 FSTRING_START = getattr(tokenize, "FSTRING_START", None)
 FSTRING_END = getattr(tokenize, "FSTRING_END", None)
 
-# By the hash of a source: the hash of its tokens, and what it imports
+# Both map the hash of a source to the hash of its tokens and to its imports.
 _known, _recalled = {}, {}
 
 
@@ -53,7 +53,7 @@ def software(module, folder):
     modules, packages, todo, seen = {}, set(), [module], set()
     while todo:
         name = todo.pop()
-        # With a module its package is imported
+        # Importing a module also imports its package.
         parent = name.rpartition(".")[0]
         for one in {name, parent} - seen - {""}:
             seen.add(one)
@@ -66,7 +66,7 @@ def software(module, folder):
     modules.pop(NOT_CODE, None)
     if TABLE in modules:
         modules[TABLE] = _hash(repr(lines_of(module.rpartition(".")[2])))
-    # What is a folder here is no package, even if it is installed as one
+    # The name of a folder here is not a package, even if one is installed under that name.
     packages -= {path.name for path in folder.iterdir() if path.is_dir()}
     versions = {name: _version(name) for name in packages - sys.stdlib_module_names}
     return {
@@ -76,15 +76,15 @@ def software(module, folder):
 
 
 def recall(memory):
-    """Take over what an earlier process found out about the sources, from a JSON file."""
-    # Without a memory, or with a damaged one, all sources are analysed
+    """Load what an earlier process found out about the sources, from a JSON file."""
+    # Without a memory, or with a damaged one, all sources are analysed.
     with suppress(OSError, ValueError, TypeError):
         _known.update(json.loads(memory.read_bytes()))
     _recalled.update(_known)
 
 
 def remember(memory):
-    """Write down what was found out about the sources, if there is anything new."""
+    """Save what was found out about the sources, if there is anything new."""
     if _known.keys() == _recalled.keys():
         return
     with suppress(OSError):
@@ -125,7 +125,7 @@ def parameters(step, folder):
 def tokens(source):
     """List the tokens of Python code, without comments, docstrings and line breaks.
 
-    Better prose and another layout are the same code. The list is the same in all versions
+    Changes of prose and layout do not change the code. The list is the same in all versions
     of Python.
 
     Parameters
@@ -137,7 +137,7 @@ def tokens(source):
     list of str
     """
     found, depth, before, start, prose = [], 0, None, None, []
-    # As Python counts lines
+    # Python counts lines in this way.
     lines = io.StringIO(source).readlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == FSTRING_START:
@@ -167,7 +167,7 @@ def tokens(source):
 
 
 def _is_prose(token):
-    """Whether it is a string that says the same each time, and may be a docstring."""
+    """Return whether a token is a constant string, which may be a docstring."""
     if token.type != tokenize.STRING:
         return False
     quote = token.string[-1]
@@ -190,7 +190,7 @@ def _file(module, folder):
 
 @cache
 def _analysed(path):
-    """Hash of the tokens of a module, and the names that it imports."""
+    """Return the hash of the tokens of a module, and the names that it imports."""
     source = path.read_text(encoding="utf-8")
     key = _hash(source)
     if key not in _known:
@@ -203,7 +203,7 @@ def _hash(text):
 
 
 def _imports(source):
-    """Names that a module imports; what is imported from a module may be one, too."""
+    """Return the names that a module imports; a name imported from a module may be one, too."""
     names = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

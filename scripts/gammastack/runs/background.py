@@ -7,12 +7,12 @@ from astropy.utils import iers
 
 from gammastack.errors import InputError
 
-# The field of view may turn this much, in deg, between two evaluations of the model
+# The field of view may turn by this angle in deg between two evaluations of the model.
 ROTATION_STEP = 1.0
 
 
 def background_image(bkg, observation, view, band):
-    """Expected background counts per pixel, before any normalisation.
+    """Compute the expected background counts per pixel, before any normalisation.
 
     ``solid angle * ontime * integral of B(E, position) dE``. B is a rate per ontime
     (GADF v0.3, DOI 10.5281/zenodo.7304668), so there is no dead-time correction.
@@ -21,7 +21,7 @@ def background_image(bkg, observation, view, band):
     ----------
     bkg : gammastack.dl3.irf.Background2D or gammastack.dl3.irf.Background3D
     observation : gammastack.dl3.observation.Observation
-        Its pointing and good time intervals.
+        Run with the pointing and the good time intervals.
     view : gammastack.sky.geometry.FieldOfView
     band : tuple of float
         In TeV.
@@ -29,13 +29,13 @@ def background_image(bkg, observation, view, band):
     Returns
     -------
     ndarray, shape (ny, nx)
-        Zero in pixels not selected.
+        Zero in pixels that are not selected.
     """
     bkg.require(band, view.offset_max)
     if bkg.alignment == "ALTAZ":
         rate = _turning_rate(bkg, observation, view, band)
     elif bkg.alignment == "RADEC":
-        # GADF: the longitude grows to the west
+        # In GADF the longitude grows to the west.
         rate = bkg.band_rate(band, -view.lon, view.lat)
     else:
         rate = bkg.band_rate(band, view.lon, view.lat)
@@ -43,7 +43,7 @@ def background_image(bkg, observation, view, band):
 
 
 def _turning_rate(bkg, observation, view, band):
-    """Mean rate over the run in a field of view that is fixed to the horizon."""
+    """Return the mean rate over the run in a field of view that is fixed to the horizon."""
     rates = [
         bkg.band_rate(band, *_turned(view.lon, view.lat, angle))
         for angle in zenith_angles(observation)
@@ -52,10 +52,10 @@ def _turning_rate(bkg, observation, view, band):
 
 
 def _turned(lon, lat, angle):
-    """Field-of-view coordinates with the latitude axis at a position angle (deg, N to E).
+    """Return field-of-view coordinates with the latitude axis at a position angle (deg, N to E).
 
     The longitude grows with the sky's east when the zenith is in the north, that is,
-    against the azimuth, as the reversed longitude of GADF asks for.
+    against the azimuth, as the reversed longitude of GADF requires.
     """
     lon, lat = np.radians(lon), np.radians(lat)
     x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
@@ -65,7 +65,7 @@ def _turned(lon, lat, angle):
 
 
 def zenith_angles(observation):
-    """Position angles of the zenith at the pointing during a run.
+    """Return the position angles of the zenith at the pointing during a run.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def zenith_angles(observation):
     def angles_at(times):
         frame = AltAz(obstime=observation.time_ref + times * u.s, location=site)
         zenith = SkyCoord(np.zeros(len(times)), 90, unit="deg", frame=frame)
-        # No download of Earth orientation data: it would turn the axes by < 0.01 deg
+        # Earth orientation data would turn the axes by < 0.01 deg: they are not downloaded.
         with (
             iers.conf.set_temp("auto_download", False),
             iers.conf.set_temp("iers_degraded_accuracy", "warn"),

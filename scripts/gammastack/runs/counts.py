@@ -6,7 +6,7 @@ from gammastack.sky.geometry import separation, unit_vectors
 
 
 def select_events(events, gti, pointing, energy_band, offset_band):
-    """Which events lie in the good time intervals, the energy band and the offset band.
+    """Select the events in the good time intervals, the energy band and the offset band.
 
     Lower edges of the bands are included, upper edges are not.
 
@@ -18,7 +18,7 @@ def select_events(events, gti, pointing, energy_band, offset_band):
     energy_band : tuple of float
         In TeV.
     offset_band : tuple of float
-        Of the event's own position, in deg.
+        Range of the event's own position, in deg.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def _in_band(values, band):
 
 
 def counts_image(events, gti, view, energy_band):
-    """Number of events per pixel, in the pixels that the offset band selects.
+    """Count the events per pixel, in the pixels that the offset band selects.
 
     Events are kept or dropped with their pixel, so that counts, background and
     exposure cover the same sky.

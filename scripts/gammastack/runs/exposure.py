@@ -6,7 +6,7 @@ from gammastack.dl3.spectrum import power_law_integral
 
 
 def exposure_image(aeff, livetime, view, band, spectral_index, for_integral_flux):
-    """Exposure for an assumed power law, and its value at the pointing.
+    """Compute the exposure for an assumed power law, and its value at the pointing.
 
     ``livetime * integral of A(E, offset) (E / e_ref)^-index dE``, e_ref the log centre
     of the band, A at the offset of each pixel centre. Counts divided by it are dN/dE

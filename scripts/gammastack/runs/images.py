@@ -1,4 +1,4 @@
-"""How the images of one run are made, on the pixel grid of its field."""
+"""Production of the images of one run, on the pixel grid of its field."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def run_images(
     spectral_index=2.3,
     for_integral_flux=False,
 ):
-    """Images of a run in several energy bands; counts only if it was read without responses.
+    """Make the images of a run in several energy bands; only counts if it has no responses.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The images of one run: what the step of the run makes, and those of the stack add up."""
+"""The images of one run, which the run step makes and the stack steps add up."""
 
 from dataclasses import dataclass
 
@@ -53,12 +53,12 @@ class RunImages:
 
     @property
     def covered(self):
-        """Pixels of which both the background and the exposure are known."""
+        """Return the pixels where both the background and the exposure are known."""
         return (self.bkg > 0) & (self.exposure > 0)
 
     @property
     def livetime_image(self):
-        """Livetime on axis in s that gives the exposure of each pixel."""
+        """Return the livetime on axis in s that gives the exposure of each pixel."""
         if not self.exposure_on_axis > 0:
             return np.zeros(self.exposure.shape)
         return self.livetime * self.exposure / self.exposure_on_axis

@@ -22,17 +22,17 @@ WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion
 
 
 def inside_regions(geometry, vectors, text, name):
-    """Which pixels of an image are inside DS9 regions.
+    """Return which pixels of an image are inside DS9 regions.
 
     Parameters
     ----------
     geometry : gammastack.sky.geometry.ImageGeometry
     vectors : ndarray, shape (3, ny, nx)
-        Its `pixel_vectors`.
+        The `pixel_vectors` of the geometry.
     text : str
         In the DS9 format.
     name : str
-        What to call it in messages.
+        Name of the text in messages.
 
     Returns
     -------
@@ -41,11 +41,11 @@ def inside_regions(geometry, vectors, text, name):
     Raises
     ------
     gammastack.errors.InputError
-        If the text holds a line that is no region, or a region without area.
+        If a line of the text is not a region, or a region has no area.
     """
     try:
         with warnings.catch_warnings():
-            # What regions cannot read it leaves out with a warning
+            # Regions that cannot be read are only left out with a warning.
             warnings.simplefilter("error", AstropyUserWarning)
             regions = Regions.parse(text, format="ds9")
     except Exception as error:
@@ -63,7 +63,7 @@ def inside_regions(geometry, vectors, text, name):
     pixels = PixCoord(*np.nonzero(on_sky)[::-1])
     added, removed = np.zeros((2, *geometry.shape), dtype=bool)
     for region in regions:
-        # DS9: a region with a minus sign is taken out of the others
+        # In DS9, a region with a minus sign is taken out of the others.
         if isinstance(region, WITHOUT_AREA):
             raise InputError(
                 f"exclusion_mask: '{name}' holds a point or a line, which covers no"
@@ -80,9 +80,9 @@ def inside_regions(geometry, vectors, text, name):
 
 
 def _wcs_around(region):
-    """A WCS in which the shape of a region is what it is on the sky.
+    """Return a WCS in which the shape of a region is the same as on the sky.
 
-    Around its centre, in its own frame, with true distances from the centre.
+    It is around the region's centre, in the region's frame, with true distances from the centre.
     """
     center = region.center if hasattr(region, "center") else region.vertices[0]
     frame = "galactic" if center.frame.name == "galactic" else "icrs"

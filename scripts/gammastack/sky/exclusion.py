@@ -14,7 +14,7 @@ from gammastack.sky.geometry import (
     unit_vectors,
 )
 
-# Names of the columns of a catalogue, in small letters
+# Columns of a catalogue may have these names, in lower case.
 CATALOG_COLUMNS = {
     "ra": ("ra", "raj2000", "ra_icrs"),
     "dec": ("dec", "dej2000", "decj2000", "de_icrs", "dec_icrs"),
@@ -23,7 +23,7 @@ CATALOG_COLUMNS = {
 
 
 def exclusion_mask(geometry, exclusions):
-    """Mask of the pixels that may be used to normalise the background.
+    """Return the mask of the pixels that may be used to normalise the background.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def exclusion_mask(geometry, exclusions):
     mask : ndarray of bool, shape (ny, nx)
         True = use.
     notes : list of str
-        What the user should know: a mask file that had to be resampled.
+        Notes for the user: a mask file that had to be resampled.
 
     Raises
     ------
     InputError
-        Naming the item.
+        The message names the item.
     """
     vectors = geometry.pixel_vectors()
     mask, notes = np.ones(geometry.shape, dtype=bool), []
@@ -56,7 +56,7 @@ def exclusion_mask(geometry, exclusions):
                 else (read_catalog(item["catalog"], item.get("radius")))
             )
             for ra, dec, radius in sources:
-                # Most sources of a catalogue are elsewhere
+                # Most sources of a catalogue are elsewhere.
                 place = geometry.placement(geometry.cutout(ra, dec, radius))
                 near = vectors[:, *place]
                 mask[place] &= separation(near, unit_vectors(ra, dec)) >= radius
@@ -65,7 +65,7 @@ def exclusion_mask(geometry, exclusions):
             mask &= use
             notes += note
         else:
-            # Importing regions is slow, and most fields do without
+            # Importing regions is slow, and most fields do not need it.
             from gammastack.sky.ds9 import inside_regions
 
             text = _read_text(item) if file_of(item) else item
@@ -74,19 +74,19 @@ def exclusion_mask(geometry, exclusions):
 
 
 def file_of(item):
-    """The file that an exclusion is read from, or None."""
+    """Return the file that an exclusion is read from, or None."""
     if isinstance(item, dict):
         return item.get("catalog")
     return item if item.endswith((".reg", ".fits", ".fits.gz")) else None
 
 
 def with_file(item, path):
-    """The same exclusion, read from another file."""
+    """Return the same exclusion, read from another file."""
     return {**item, "catalog": path} if isinstance(item, dict) else path
 
 
 def without_folders(exclusions):
-    """The exclusions with the names of their files: folders would make equal masks differ."""
+    """Return the exclusions with file names only: folders would make equal masks differ."""
     return [
         with_file(item, Path(file_of(item)).name) if file_of(item) else item
         for item in exclusions
@@ -94,7 +94,7 @@ def without_folders(exclusions):
 
 
 def read_catalog(path, radius=None):
-    """Circles around the sources of a catalogue.
+    """Return circles around the sources of a catalogue.
 
     Parameters
     ----------
@@ -112,15 +112,15 @@ def read_catalog(path, radius=None):
     Raises
     ------
     InputError
-        Naming the file, and the column or the row.
+        The message names the file, and the column or the row.
     """
-    # Importing it is slow, and most fields do without
+    # Importing it is slow, and most fields do not need it.
     from astropy.table import Table
 
     try:
         options = {"comment": "#"} if str(path).endswith(".csv") else {}
         table = Table.read(path, **options)
-    # What astropy raises depends on the format
+    # The errors that astropy raises depend on the format.
     except Exception as error:
         raise InputError(
             f"exclusion_mask: catalog: '{path}' is not a readable table"
@@ -149,7 +149,7 @@ def _name_in(table, name):
 
 
 def _catalog_column(table, name, path, missing=None):
-    """A column in deg; masked values are NaN, or `missing`."""
+    """Return a column in deg; masked values are NaN, or `missing`."""
     column = _name_in(table, name)
     if column is None:
         also = " (or give one radius for all: {catalog: ..., radius: 0.3 deg})"
@@ -189,7 +189,7 @@ def _mask_from_file(geometry, vectors, path):
             f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS (it has"
             " no image of two axes)"
         ) from None
-    # What astropy raises on a damaged file is not documented
+    # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
         raise InputError(
             f"exclusion_mask: '{path}' is not a FITS image with a celestial WCS ({error})"

@@ -1,7 +1,7 @@
-"""Sky geometry: the only place that builds a WCS.
+"""Sky geometry: the only module that builds a WCS.
 
-Positions are handled as unit vectors in ICRS, so that nothing special happens
-at poles and at the wrap of a longitude.
+Positions are handled as unit vectors in ICRS, so poles and the wrap of a longitude
+need no special treatment.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ WCS_KEYS = ("CTYPE", "CRVAL", "CDELT", "CRPIX")
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
 # FITS WCS paper II, DOI 10.1051/0004-6361:20021327, section 5.2
 CYLINDRICAL_PROJECTIONS = {"CYP", "CEA", "CAR", "MER"}
-# Pixels at a time
+# Blocks have this many pixels.
 BLOCK = 16384
 
 
 def row_blocks(shape):
-    """Slices of the rows of an image: what is computed of each stays in the cache."""
+    """Return slices of the rows of an image, so small that the results stay in the cache."""
     ny, nx = shape
     step = max(1, BLOCK // max(1, nx))
     return [slice(start, start + step) for start in range(0, ny, step)]
@@ -44,27 +44,27 @@ class Radius(NamedTuple):
         return f"{self.angle:g} deg"
 
     def on(self, geometry):
-        """Return it in pixels along x and y of an image."""
+        """Return the radius in pixels along x and y of an image."""
         if self.angle is None:
             return self.pixels, self.pixels
         return geometry.in_pixels(self.angle)
 
 
 def unit_vectors(lon, lat):
-    """Unit vectors, shape (3, ...), of longitudes and latitudes in deg."""
+    """Return unit vectors, shape (3, ...), of longitudes and latitudes in deg."""
     lon, lat = np.radians(lon), np.radians(lat)
     cos_lat = np.cos(lat)
     return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)])
 
 
 def lonlat(vectors):
-    """Longitude in [0, 360) and latitude, in deg, of vectors of shape (3, ...)."""
+    """Return longitude in [0, 360) and latitude, in deg, of vectors of shape (3, ...)."""
     x, y, z = vectors
     return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 def separation(vectors, center):
-    """Angle in deg between unit vectors (3, ...) and one unit vector (3,).
+    """Return the angle in deg between unit vectors (3, ...) and one unit vector (3,).
 
     The half-chord form keeps full precision for small angles.
     """
@@ -80,7 +80,7 @@ def _rotate(matrix, vectors):
 
 @cache
 def rotation_from_icrs(frame):
-    """Matrix that rotates ICRS vectors into `frame`, a name known to astropy."""
+    """Return the matrix that rotates ICRS vectors into `frame`, a name known to astropy."""
     axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame="icrs")
     matrix = axes.transform_to(frame).cartesian.xyz.value
     if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9):
@@ -91,7 +91,7 @@ def rotation_from_icrs(frame):
 
 
 def icrs_position(lon, lat, frame):
-    """ICRS right ascension and declination in deg of a position in `frame`."""
+    """Return ICRS right ascension and declination in deg of a position in `frame`."""
     vector = _rotate(rotation_from_icrs(frame).T, unit_vectors(lon, lat))
     ra, dec = lonlat(vector)
     return float(ra), float(dec)
@@ -127,14 +127,14 @@ class FieldOfView:
     offset_max: float
 
     def image(self, values):
-        """Image (..., ny, nx) with `values` (..., n_selected) in the selected pixels."""
+        """Return an image (..., ny, nx) with `values` (..., n_selected) in the selected pixels."""
         image = np.zeros(values.shape[:-1] + self.geometry.shape)
         image[..., self.selected] = values
         return image
 
 
 def field_of_view(geometry, ra, dec, offset_band):
-    """The part of `geometry` that lies in the offset band of a pointing.
+    """Return the part of `geometry` that lies in the offset band of a pointing.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ def field_of_view(geometry, ra, dec, offset_band):
     return _field_of_view(geometry, float(ra), float(dec), *offset_band)
 
 
-# The last ones are kept: runs take turns at the few wobble positions around a source
+# Runs take turns at the few wobble positions around a source, so the last ones are kept.
 @lru_cache(maxsize=4)
 def _field_of_view(geometry, ra, dec, low, high):
     cutout = geometry.cutout(ra, dec, high)
     vectors = cutout.pixel_vectors()
     offset = separation(vectors, unit_vectors(ra, dec))
     solid_angle = cutout.solid_angle()
-    # A pixel that the edge of the projection cuts has no area that can be given
+    # The area of a pixel cut by the edge of the projection is not known.
     selected = (offset >= low) & (offset < high) & (solid_angle > 0)
     lon, lat = offset_coordinates(vectors[:, selected], ra, dec)
     solid_angle = solid_angle[selected]
@@ -163,7 +163,7 @@ def _field_of_view(geometry, ra, dec, low, high):
 
 
 def offset_coordinates(vectors, ra, dec):
-    """Longitude (east positive) and latitude in deg in the frame centred on (ra, dec)."""
+    """Return longitude (east positive) and latitude in deg in the frame centred on (ra, dec)."""
     lon, lat = np.radians(ra), np.radians(dec)
     center = unit_vectors(ra, dec)
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
@@ -191,7 +191,7 @@ class ImageGeometry:
 
     @classmethod
     def create(cls, center, frame, projection, width, binsz):
-        """Image of `width` around a position.
+        """Create an image of `width` around a position.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class ImageGeometry:
         Notes
         -----
         In cylindrical projections the reference latitude is 0 and CRPIX2 is
-        moved instead: elsewhere the projection would be an oblique one.
+        moved instead: otherwise the projection would be oblique.
         """
         nx, ny = (max(1, round(size / binsz)) for size in width)
         lon, lat = lonlat(_rotate(rotation_from_icrs(frame), unit_vectors(*center)))
@@ -230,7 +230,7 @@ class ImageGeometry:
 
     @classmethod
     def from_header(cls, header):
-        """Geometry of a FITS image header.
+        """Return the geometry of a FITS image header.
 
         Raises
         ------
@@ -246,7 +246,7 @@ class ImageGeometry:
         return cls(wcs, shape)
 
     def header(self):
-        """FITS header of the WCS."""
+        """Return the FITS header of the WCS."""
         header = self.wcs.to_header()
         for key in ("MJDREF", "DATE-OBS", "MJD-OBS", "DATE-END", "MJD-END", "TIMESYS"):
             header.remove(key, ignore_missing=True)
@@ -260,23 +260,23 @@ class ImageGeometry:
         return rotation_from_icrs(frame.name)
 
     def position(self, x, y):
-        """ICRS right ascension and declination in deg of zero-based pixel coordinates."""
+        """Return ICRS right ascension and declination in deg of zero-based pixel coordinates."""
         ra, dec = lonlat(self._vectors(np.asarray(x, float), np.asarray(y, float)))
         return float(ra), float(dec)
 
     def in_pixels(self, angle):
-        """An angle in deg as numbers of pixels along x and y at the centre of the image."""
+        """Convert an angle in deg to pixels along x and y at the centre of the image."""
         return tuple(angle / scale for scale in self._pixel_scales())
 
     def _pixel_scales(self):
-        """Size of a pixel in deg along x and y at the centre of the image."""
+        """Return the size of a pixel in deg along x and y at the centre of the image."""
         nominal = proj_plane_pixel_scales(self.wcs)
         x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
         ends = ((x - 0.5, y), (x + 0.5, y)), ((x, y - 0.5), (x, y + 0.5))
         for scale, pair in zip(nominal, ends, strict=True):
             first, second = self._vectors(*np.transpose(pair)).T
             on_sky = float(separation(second, first))
-            # At the reference point they are the same, but for the curvature of the sky
+            # At the reference point they are the same, except for the curvature of the sky.
             is_same = not np.isfinite(on_sky) or abs(on_sky / scale - 1) < 1e-4
             yield scale if is_same else on_sky
 
@@ -285,29 +285,29 @@ class ImageGeometry:
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
 
     def _grid_vectors(self, x, y):
-        """Vectors (3, ny, nx) of a grid with columns x (nx,) and rows y (ny,)."""
+        """Return vectors (3, ny, nx) of a grid with columns x (nx,) and rows y (ny,)."""
         vectors = np.empty((3, len(y), len(x)))
         for rows in row_blocks(vectors.shape[1:]):
             lon, lat = self.wcs.wcs_pix2world(x, y[rows, None], 0)
             vectors[:, rows] = unit_vectors(lon, lat)
-        # All at once: the last bits of a product depend on the size of the matrices
+        # All are rotated at once: the last bits of a product depend on the size of the matrices.
         return _rotate(self._from_icrs.T, vectors)
 
     def pixel_vectors(self):
-        """ICRS unit vectors (3, ny, nx) of the pixel centres, NaN off the sky."""
+        """Return ICRS unit vectors (3, ny, nx) of the pixel centres, NaN off the sky."""
         ny, nx = self.shape
         return self._grid_vectors(np.arange(nx), np.arange(ny))
 
     def pixel_coordinates(self, ra, dec):
-        """Zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
+        """Return zero-based pixel coordinates (x, y) of ICRS positions in deg; NaN if off the sky."""
         vectors = _rotate(self._from_icrs, unit_vectors(ra, dec))
         return self.wcs.wcs_world2pix(*lonlat(vectors), 0)
 
     def pixel_index(self, ra, dec):
-        """Rows and columns of ICRS positions in deg, and which of them are on the image.
+        """Return rows and columns of ICRS positions in deg, and which are on the image.
 
-        A pixel holds its lower edges. Rows and columns are those of the positions that
-        are on the image.
+        A pixel includes its lower edges. Rows and columns are given only for positions on
+        the image.
         """
         ny, nx = self.shape
         x, y = self.pixel_coordinates(ra, dec)
@@ -316,7 +316,7 @@ class ImageGeometry:
         return rows, columns, inside
 
     def solid_angle(self):
-        """Solid angle (ny, nx) of each pixel in sr, 0 off the sky.
+        """Return the solid angle (ny, nx) of each pixel in sr, 0 off the sky.
 
         Area of the spherical quadrilateral between the pixel corners as two
         triangles, Van Oosterom & Strackee (1983), DOI 10.1109/TBME.1983.325207.
@@ -332,7 +332,7 @@ class ImageGeometry:
         return np.nan_to_num(area)
 
     def cutout(self, ra, dec, radius):
-        """Smallest box of whole pixels that holds every pixel centre within `radius` deg.
+        """Return the smallest box of whole pixels with every pixel centre within `radius` deg.
 
         The box is found from the rim of the circle. Where the rim cannot be
         followed on the pixel grid (a pole or the edge of the projection is
@@ -391,7 +391,7 @@ class ImageGeometry:
         return self._box(slice(y0, y0 + ny), slice(x0, x0 + nx))
 
     def around(self, cutouts):
-        """Smallest cutout that holds others; an empty one without any."""
+        """Return the smallest cutout that contains all others; an empty one without any."""
         places = [self.placement(cutout) for cutout in cutouts if 0 not in cutout.shape]
         if not places:
             return self._box(slice(0, 0), slice(0, 0))
@@ -402,7 +402,7 @@ class ImageGeometry:
         return self._box(rows, columns)
 
     def placement(self, cutout):
-        """Slices (y, x) of this image that a cutout of it covers.
+        """Return the slices (y, x) of this image that a cutout of it covers.
 
         Raises
         ------
@@ -417,7 +417,7 @@ class ImageGeometry:
         return slice(y0, y0 + height), slice(x0, x0 + width)
 
     def same_grid(self, other):
-        """Whether the pixels of `other` coincide with pixels of this (unlimited) grid."""
+        """Return whether the pixels of `other` coincide with those of this (unlimited) grid."""
         ours, theirs = self.wcs.wcs, other.wcs.wcs
         shift = ours.crpix - theirs.crpix
         return (
@@ -431,7 +431,7 @@ class ImageGeometry:
 
 
 def _triangle_area(a, b, c):
-    """Area on the unit sphere between vectors (3, ...)."""
+    """Return the area on the unit sphere between vectors (3, ...)."""
     ab, ac = b - a, c - a
     triple = (
         a[0] * (ab[1] * ac[2] - ab[2] * ac[1])

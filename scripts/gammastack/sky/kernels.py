@@ -5,7 +5,7 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 
 
 def disk_kernel(radius):
-    """Pixels whose centre is within an elliptic disk, its rim included.
+    """Return the pixels whose centre is within an elliptic disk, including its rim.
 
     Parameters
     ----------
@@ -17,25 +17,25 @@ def disk_kernel(radius):
     ndarray of float, shape (odd, odd)
         1 inside, 0 outside.
     """
-    # 0.1 deg / 0.02 deg must be 5 pixels, whatever the rounding
+    # 0.1 deg / 0.02 deg must be 5 pixels, despite rounding.
     rx, ry = np.broadcast_to(np.asarray(radius, dtype=float), 2) * (1 + 1e-9)
     y, x = np.mgrid[-int(ry) : int(ry) + 1, -int(rx) : int(rx) + 1]
     return (elliptic_distance(x, y, (rx, ry)) <= 1).astype(float)
 
 
 def elliptic_distance(x, y, radius):
-    """Distance from (0, 0) in units of the radii (rx, ry) of an ellipse."""
+    """Return the distance from (0, 0) in units of the radii (rx, ry) of an ellipse."""
     rx, ry = radius
     return np.hypot(x / max(rx, 1e-9), y / max(ry, 1e-9))
 
 
 def correlate(image, kernel):
-    """Sum of an image under a kernel around each pixel, zero beyond the image's edges."""
+    """Sum an image under a kernel around each pixel, with zeros beyond the image's edges."""
     return next(correlate_all([image], [kernel]))[0]
 
 
 def correlate_all(images, kernels):
-    """`correlate` for several images, with one kernel after the other.
+    """Apply `correlate` to several images, with each of several kernels.
 
     Each image and each kernel is transformed once.
 
@@ -43,16 +43,16 @@ def correlate_all(images, kernels):
     ----------
     images : list of ndarray, shape (ny, nx)
     kernels : list of ndarray, shape (odd, odd)
-        The same if they are turned by 180 deg.
+        Kernels that are the same if they are turned by 180 deg.
 
     Yields
     ------
     list of ndarray, shape (ny, nx)
-        For each kernel the sums of all images, with noise of 1e-16 of the sum of the image.
+        For each kernel, the sums of all images, with noise of 1e-16 of the sum of the image.
     """
     ny, nx = images[0].shape
-    # What a kernel carries beyond an edge comes back at the other one; it does not reach
-    # the image if half of the kernel is in between
+    # What a kernel carries beyond one edge comes back at the opposite one; it does not reach
+    # the image if half of the kernel is in between.
     largest = np.max([kernel.shape for kernel in kernels], axis=0)
     size = np.maximum(largest, largest // 2 + (ny, nx))
     size = [next_fast_len(int(n), real=True) for n in size]
@@ -64,16 +64,16 @@ def correlate_all(images, kernels):
 
 
 def sum_in_disk(image, kernel):
-    """Sum of an image in a disk around each pixel, zero beyond the image's edges.
+    """Sum an image in a disk around each pixel, with zeros beyond the image's edges.
 
-    It adds pixels and nothing else: the sum of whole numbers is exact, and where the disk
-    holds nothing it is zero, without the noise of a transform.
+    Only pixels are added: the sum of whole numbers is exact, and where the disk
+    is empty it is zero, without the noise of a transform.
 
     Parameters
     ----------
     image : ndarray, shape (ny, nx)
     kernel : ndarray, shape (odd, odd)
-        Of `disk_kernel`: each row is 1 in the middle and 0 on both sides.
+        Result of `disk_kernel`: each row is 1 in the middle and 0 on both sides.
 
     Returns
     -------
@@ -84,8 +84,8 @@ def sum_in_disk(image, kernel):
     padded = np.pad(image, ((y, y), (x, x))).astype(float, copy=False)
     in_disk, in_row = np.zeros(image.shape), padded[:, x : x + nx].copy()
     for half_width in range(x + 1):
-        # Rows of the disk that are longer by two pixels are the sum of the shorter ones
-        # and these two
+        # Rows of the disk that are longer by two pixels are the sum of the shorter rows
+        # and these two pixels.
         if half_width > 0:
             in_row += padded[:, x - half_width : x - half_width + nx]
             in_row += padded[:, x + half_width : x + half_width + nx]
@@ -95,7 +95,7 @@ def sum_in_disk(image, kernel):
 
 
 def ring_kernel(r_in, r_out):
-    """Pixels whose centre is in a ring, both rims included.
+    """Return the pixels whose centre is in a ring, including both rims.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""Stable groups of runs, whose sums are kept: one more run changes one group.
+"""Stable groups of runs, whose sums are kept: one more run changes only one group.
 
-Which group a run is in depends on the set of runs alone, not on how it came about.
+The group of a run depends only on the set of runs, not on the order in which they came.
 """
 
 from hashlib import sha256
 
 import numpy as np
 
-# A run that changes costs the runs of its group and the sums of all groups: with groups
-# of up to 64 runs close to the least, 2 sqrt(N), for N of a few hundred to 10,000
+# A changed run costs the runs of its group and the sums of all groups: groups of up to
+# 64 runs are close to the minimum, 2 sqrt(N), for N of a few hundred to 10,000.
 CAPACITY = 64
-# Cells of 5.6 deg along RA: the sums of a survey stay as small as a field of view
+# Cells are 5.6 deg along RA: the sums of a survey stay as small as a field of view.
 POSITION_DIGITS = 6
 
 
@@ -51,7 +51,7 @@ def _divide(obs_ids, keys, prefix, capacity):
 
 
 def _position_digits(ra, dec):
-    """Path to the cell of each position in a tree of quarters, of equal areas."""
+    """Return the path to the cell of each position in a tree of quarters of equal areas."""
     cells = 2**POSITION_DIGITS
     x = np.asarray(ra, float) % 360 / 360 * cells
     y = (np.sin(np.radians(np.asarray(dec, float))) + 1) / 2 * cells
@@ -64,6 +64,6 @@ def _position_digits(ra, dec):
 
 
 def _hash_digits(obs_id):
-    """128 digits of base 4."""
+    """Return 128 digits of base 4."""
     number = int(sha256(str(int(obs_id)).encode()).hexdigest(), 16)
     return "".join(str(number >> shift & 3) for shift in range(254, -1, -2))

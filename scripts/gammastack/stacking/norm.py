@@ -9,7 +9,7 @@ from gammastack.regression import fit_log_rate
 # A norm that is further from the others than this, in standard deviations, is an outlier
 OUTLIER = 5.0
 
-# Median absolute deviation of a normal distribution of width 1
+# This is the median absolute deviation of a normal distribution of width 1.
 MAD_PER_SIGMA = 0.6744897501960817
 
 # Of the fit of a gradient, in the log of the norm
@@ -42,11 +42,11 @@ class BkgNorm:
 
     @property
     def usable(self):
-        """Whether the scale is finite and positive."""
+        """Return whether the scale is finite and positive."""
         return bool(np.isfinite(self.scale) and self.scale > 0)
 
     def apply(self, bkg, position=None):
-        """The normalised background of pixels; a gradient needs their position in deg."""
+        """Return the normalised background of pixels; a gradient needs their position in deg."""
         if position is None:
             return self.scale * bkg
         (east, north), (lon, lat) = self.gradient, position
@@ -116,7 +116,7 @@ def fit_bkg_gradient(counts, bkg, mask, lon, lat):
 
 
 def norm_pulls(scale, error):
-    """How far each norm is from the median of all, and which ones are outliers.
+    """Return how far each norm is from the median of all, and which ones are outliers.
 
     Parameters
     ----------

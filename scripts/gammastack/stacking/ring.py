@@ -13,12 +13,12 @@ from gammastack.sky.kernels import correlate_all, disk_kernel, ring_kernel, sum_
 
 @dataclass(frozen=True)
 class RingBackground:
-    """Rings of growing size, of which each pixel takes the first that is large enough.
+    """Rings of growing size; each pixel uses the first that is large enough.
 
     Attributes
     ----------
     kernels : list of ndarray
-        One for a plain ring.
+        A plain ring has one.
     disk : ndarray, optional
         Kernel of the ON region that an adaptive ring is compared with.
     threshold_alpha : float
@@ -31,12 +31,12 @@ class RingBackground:
 
     @classmethod
     def create(cls, in_pixels, r_in, width, adaptive=None):
-        """Rings with radii in deg.
+        """Create rings with radii in deg.
 
         Parameters
         ----------
         in_pixels : callable
-            Pixels along x and y of an angle in deg.
+            Function that converts an angle in deg to pixels along x and y.
         r_in, width : float
             Inner radius of the (first) ring, and width, in deg.
         adaptive : dict, optional
@@ -55,7 +55,7 @@ class RingBackground:
         )
 
     def estimate(self, counts, acceptance, mask):
-        """Counts and acceptance in the ring around each pixel, exclusions left out.
+        """Sum counts and acceptance in the ring around each pixel, without the exclusions.
 
         Parameters
         ----------
@@ -79,11 +79,11 @@ class RingBackground:
         needed = 0.0
         if self.disk is not None:
             needed = sum_in_disk(acceptance, self.disk) / self.threshold_alpha
-            # Equal, whatever the rounding
+            # Values that are equal except for rounding must pass.
             needed *= 1 - 1e-9
         images = [usable, acceptance * usable, counts * usable]
         for n_pixels, in_ring, n in correlate_all(images, self.kernels):
-            # There is noise where there is nothing
+            # The transform leaves noise where the sum is zero.
             take = missing & (n_pixels > 0.5) & (in_ring >= needed)
             np.copyto(acceptance_off, in_ring, where=take)
             np.copyto(off, np.rint(n), where=take)

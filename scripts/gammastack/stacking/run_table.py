@@ -1,10 +1,10 @@
-"""Tables of what became of each run."""
+"""Tables of what happened to each run."""
 
 import pandas as pd
 
 from gammastack.stacking.norm import norm_pulls
 
-# Header keys of a run's images that go into the table, and what stands for none
+# These header keys of a run's images go into the table, with the values for missing keys.
 HEADER = {
     "RA_PNT": "",
     "DEC_PNT": "",
@@ -12,7 +12,7 @@ HEADER = {
     "FILENAME": "",
     "NOTE": "",
 }
-# From the best to the worst that can happen to a run
+# The outcomes of a run are ordered from the best to the worst.
 STATUS = ["used", "dropped", "failed"]
 COMMON = ["RA_PNT", "DEC_PNT", "start", "stop", "ontime", "livetime"]
 
@@ -23,7 +23,7 @@ def run_table(records, headers, band):
     Parameters
     ----------
     records : list of dict
-        Of `gammastack.stacking.stack.stack_runs`.
+        Results of `gammastack.stacking.stack.stack_runs`.
     headers : list of dict-like
         Headers of the images of the same runs.
     band : str
@@ -47,8 +47,8 @@ def bkg_norm_table(runs):
     Parameters
     ----------
     runs : pandas.DataFrame
-        Of the records of `gammastack.stacking.stack.stack_runs`; a column ZENITH is taken
-        along.
+        Table of the records of `gammastack.stacking.stack.stack_runs`; a column ZENITH is
+        kept.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def bkg_norm_table(runs):
 
 
 def field_table(by_band):
-    """Return the table of the runs of a field: what became of each one in each band.
+    """Return the table of the runs of a field: what happened to each one in each band.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Sources that are found in a significance map, to be excluded.
+"""Search for sources to exclude in a significance map.
 
-Apart from `gammastack.sky.exclusion`, which the configuration needs: importing scipy is slow.
+Separate from `gammastack.sky.exclusion`, which the configuration needs: scipy loads slowly.
 """
 
 from typing import NamedTuple
@@ -23,8 +23,8 @@ def add_sources(mask, significance, threshold, threshold_low, margin):
     threshold : float
         A source has a pixel of at least this significance.
     threshold_low : float
-        Neighbouring pixels, also diagonal ones, of at least this belong to it
-        (hysteresis).
+        Neighbouring pixels, including diagonal ones, of at least this significance belong to
+        it (hysteresis).
     margin : tuple of float
         In pixels along x and y.
 
@@ -56,7 +56,7 @@ def search_sources(mask, significance, search):
     mask : ndarray of bool, shape (ny, nx)
         True = use.
     significance : callable
-        Returns the significance maps, in all bands, with a mask.
+        Function of a mask that returns the significance maps in all bands.
     search : dict
         Largest number of ``rounds``, and the other arguments of `add_sources`.
 

@@ -14,7 +14,7 @@ from gammastack.stacking.norm import (
 )
 from gammastack.stacking.ring import RingBackground
 
-# What is summed of the runs of a field: counts alone, with a background, and with a ring
+# These images of runs are summed: counts alone, with a background, and with a ring.
 COUNTS = ("counts",)
 SUMS = ("counts", "bkg", "exposure", "livetime", "n_runs", "model")
 RING_SUMS = (*SUMS, "off", "acceptance", "acceptance_off", "n_without_off")
@@ -23,7 +23,7 @@ WHOLE_NUMBERS = ("counts", "n_runs", "n_without_off")
 
 
 def kinds_of_sums(background):
-    """Which images are summed with these settings of the background; None: counts only."""
+    """Return which images are summed with these settings of the background; None: counts only."""
     if background is None:
         return COUNTS
     return RING_SUMS if "ring" in background["method"] else SUMS
@@ -41,7 +41,7 @@ class Stack:
         s on axis), ``n_runs`` and ``model`` (the background before any norm); with a ring
         ``off``, ``acceptance`` (the background model with the norm of the run),
         ``acceptance_off`` (its sum in the ring), and ``n_without_off``: runs that are left
-        out of a pixel for want of a ring.
+        out of a pixel because there is no ring.
     livetime, ontime : float
         In s.
     start, stop : str
@@ -59,7 +59,7 @@ class Stack:
 
     @classmethod
     def empty(cls, geometry, kinds=SUMS):
-        """A stack of nothing."""
+        """Return a stack of nothing."""
         images = {
             kind: np.zeros(
                 geometry.shape, np.int32 if kind in WHOLE_NUMBERS else np.float64
@@ -81,14 +81,14 @@ class Stack:
         self.n_obs += other.n_obs
 
     def cutout(self, geometry):
-        """The part on another geometry of the same pixel grid."""
+        """Return the part on another geometry of the same pixel grid."""
         place = self.geometry.placement(geometry)
         parts = {kind: image[place] for kind, image in self.images.items()}
         return replace(self, geometry=geometry, images=parts)
 
 
 def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, background=IRF):
-    """Stack runs, and say of each what became of it.
+    """Stack runs, and report what happened to each.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
         n_events, ontime, livetime, start, stop; with a gradient its values;
-        n_pixels_left_out: pixels of the run without a background or an exposure, with a
+        n_pixels_left_out: pixels of the run without a background or an exposure, and with a
         ring also those without OFF.
     """
     stack, records = Stack.empty(geometry, kinds_of_sums(background)), []
@@ -170,7 +170,7 @@ def _gradient_columns(norm):
 
 
 def _contribution(run, bkg, use, ring):
-    """What a run with a normalised background adds to the sums.
+    """Return what a run with a normalised background adds to the sums.
 
     All images have the same pixels: those with a background and an exposure.
     """
@@ -201,7 +201,7 @@ def _contribution(run, bkg, use, ring):
 
 
 def require_used(records, where=""):
-    """Raise `InputError` if no run of some `records` of `stack_runs` is used."""
+    """Raise `InputError` if the `records` of `stack_runs` contain no used run."""
     if any(record["status"] == "used" for record in records):
         return
     reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
@@ -213,7 +213,7 @@ def require_used(records, where=""):
 
 
 def _judge(run, use, ncounts_min, bkg_norm, gradient):
-    """Norm, field-of-view position of the pixels if it needs one, status and reason."""
+    """Return the norm, the field-of-view position of the pixels if needed, status and reason."""
     if run.n_pixels == 0:
         reason = "its field of view does not touch the image"
         return NO_NORM, None, "dropped", reason
@@ -251,7 +251,7 @@ def _judge(run, use, ncounts_min, bkg_norm, gradient):
 
 
 def final_images(sums):
-    """The sums of a field in the form in which users see them.
+    """Return the sums of a field in the form in which users see them.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def final_images(sums):
     Returns
     -------
     dict of str to ndarray
-        With ``bkg_norm_relative``: normalised over un-normalised background, NaN where
+        Includes ``bkg_norm_relative``: normalised over un-normalised background, NaN where
         there is none. With a ring, ``bkg`` is NaN where no run has one, and
         ``acceptance_off`` is such that ``bkg = acceptance / acceptance_off * off``.
     """
@@ -270,8 +270,8 @@ def final_images(sums):
         return images
     if "off" in sums:
         known = sums["acceptance_off"] > 0
-        # The alphas of the runs, weighted with their OFF counts; without any OFF counts
-        # the acceptances added up
+        # The alphas of the runs are weighted with their OFF counts; without any OFF counts
+        # the acceptances are added up.
         weighted = known & (sums["bkg"] > 0)
         images["acceptance_off"] = np.divide(
             sums["acceptance"] * sums["off"],
