@@ -390,7 +390,7 @@ def test_runs_without_norm_are_equal(compared):
     runs = {LOW: make_runs(bkg_scale=[np.nan, 1, 1], bkg_scale_err=[np.nan, 0, 0])}
     changed = {LOW: runs[LOW].assign(bkg_scale=[np.nan, 2, 1])}
     comparison = compared(old={"runs": runs}, runs=changed)
-    # An error of 0 is no unit
+    # An error of 0 is not a unit
     assert said(comparison, "Norms") == [
         f"{LOW}: the norms of 1 of 3 runs differ, at most by 1 (run 2), by 100 % (run 2)"
     ]

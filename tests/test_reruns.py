@@ -1,4 +1,4 @@
-"""What is made again after which change: the table in the README."""
+"""What is recomputed after which change: the table in docs/reruns.md."""
 
 import os
 import shutil
@@ -233,7 +233,7 @@ def test_package_upgraded(project, package, jobs):
 
 
 def test_results_without_the_records_of_snakemake(project, built):
-    """Refused, until they are taken as they are, or made again."""
+    """Refused, until they are taken as they are, or recomputed."""
     shutil.rmtree(project.folder / ".snakemake")
     times = {path: path.stat().st_mtime_ns for path in project.folder.rglob("*.fits")}
     done = project.snakemake()
@@ -250,7 +250,7 @@ def test_results_without_the_records_of_snakemake(project, built):
 
 
 def test_all_made_again(project, built):
-    """Without the records of Snakemake, and bit by bit the same."""
+    """Without the records of Snakemake, and the same bit for bit."""
     shutil.rmtree(project.folder / ".snakemake")
     assert project.snakemake("--forceall").jobs == built.cold.jobs
     assert project.products() == built.products()

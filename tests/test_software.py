@@ -201,7 +201,7 @@ def test_what_is_no_part_of_the_step(made_of, name):
 
 
 def test_this_program_installed_as_a_package(made_of, monkeypatch):
-    """It is no package of its own: its modules count, one by one."""
+    """It is not a package of its own: its modules count, one by one."""
     monkeypatch.setattr("gammastack.provenance.software._version", lambda name: "9")
     assert made_of()["packages"] == {"numpy": "9"}
 

@@ -1,6 +1,6 @@
 """Which rooms of the library know of which, and of which ones the steps are made.
 
-A step is made again when a module changes that it depends on: what it does not need must not
+A step is rerun when a module changes that it depends on: what it does not need must not
 be among them.
 """
 

@@ -1,4 +1,4 @@
-"""Section 2.4: a wide band, in which the background is no power law."""
+"""Section 2.4: a wide band, in which the background is not a power law."""
 
 from dataclasses import dataclass, replace
 from functools import cache

@@ -49,7 +49,7 @@ where they are expected; set the variable in it, or write the folder there.
     .venv/bin/python scripts/compare.py .. results/{field}
 
 The last command says whether the results are the same. With the package versions of
-`requirements.txt`, which `make` installs, and the same observations they are, bit by bit;
+`requirements.txt`, which `make` installs, and the same observations they are, bit for bit;
 on another kind of processor the last digits may be rounded differently.
 
 ## Terms

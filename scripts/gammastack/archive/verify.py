@@ -382,5 +382,5 @@ def report(findings):
         return [*lines, f"OK: {intact}; a rebuild would make the same."], 0
     lines += findings.changes
     if findings.affected:
-        lines.append(f"would be made again: {listing(findings.affected)}")
+        lines.append(f"would be recomputed: {listing(findings.affected)}")
     return [*lines, f"INTACT, but out of date: {intact}, but see above."], 3

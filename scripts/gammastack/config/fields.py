@@ -284,7 +284,7 @@ def _field(name, settings):
             f"offset_band: [{low}, {high}] must grow, from 0 deg or more to less than 90 deg"
         )
     if not np.isfinite(settings["spectral_index"]):
-        fail(f"spectral_index: {settings['spectral_index']} is no index")
+        fail(f"spectral_index: {settings['spectral_index']} is not an index")
     exclusions, search = _exclusions(settings["exclusion_mask"], key("exclusion_mask"))
     background, acceptance = _background(settings["background"], key("background"))
     radii = _radii(settings["radius"], key("radius"))
@@ -484,7 +484,7 @@ def _radius(value, key):
         key = f"{key} (an angle; pixels are a number without quotes)"
         return _label(value, key), Radius(None, _size(value, key))
     if not np.isfinite(value):
-        raise InputError(f"{key}: {value} is no radius")
+        raise InputError(f"{key}: {value} is not a radius")
     return f"{value:g}pix", Radius(float(value), None)
 
 

@@ -233,7 +233,7 @@ class _Table:
         try:
             return float(value)
         except (TypeError, ValueError):
-            self.fail(f"{name} = {value!r} is no number")
+            self.fail(f"{name} = {value!r} is not a number")
 
     def column(self, name, unit, default_unit=None):
         """Return a column as float64 in `unit`."""
@@ -247,7 +247,7 @@ class _Table:
         try:
             factor = _factor(text, unit)
         except (ValueError, TypeError):
-            self.fail(f"column {name} has unit '{text}', which is no {unit}")
+            self.fail(f"column {name} has unit '{text}', which is not {unit}")
         return np.asarray(self._data[name], dtype=float) * factor
 
     def axis(self, name, unit):

@@ -94,7 +94,7 @@ def _query(table, query):
             f" {', '.join(table.columns)}"
         ) from error
     if not (isinstance(keep, pd.Series) and keep.dtype == bool):
-        raise InputError(f"observations: query: '{query}' is no condition")
+        raise InputError(f"observations: query: '{query}' is not a condition")
     return keep
 
 

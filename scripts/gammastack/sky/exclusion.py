@@ -162,7 +162,7 @@ def _catalog_column(table, name, path, missing=None):
         values = np.ma.asarray(table[column], dtype=float) * u.Unit(unit).to("deg")
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"exclusion_mask: catalog: '{path}': column {column} is no angle ({error})"
+            f"exclusion_mask: catalog: '{path}': column {column} is not an angle ({error})"
         ) from error
     values = np.ma.filled(values, np.nan)
     return values if missing is None else np.where(np.isnan(values), missing, values)

@@ -85,7 +85,7 @@ def rotation_from_icrs(frame):
     matrix = axes.transform_to(frame).cartesian.xyz.value
     if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9):
         raise InputError(
-            f"the frame {frame} is no rotation of ICRS; use ICRS, FK5 or galactic"
+            f"the frame {frame} is not a rotation of ICRS; use ICRS, FK5 or galactic"
         )
     return matrix
 
