@@ -37,7 +37,7 @@ def record_of_run(name):
     Both names are relative to the folder of the field.
     """
     product = product_at(name)
-    if product is None or product.step != "run_images":
+    if product is None or product.name != "images":
         return None
     return Path(name).with_suffix(".json").as_posix()
 
