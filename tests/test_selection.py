@@ -140,7 +140,7 @@ def test_query_that_fails(store, query):
 
 @pytest.mark.parametrize("query", ["ZEN_PNT", "ZEN_PNT + 1", "True", "X = ZEN_PNT > 5"])
 def test_query_that_is_no_condition(store, query):
-    with refused("observations: query", query, "no condition"):
+    with refused("observations: query", query, "is not a condition"):
         select_observations(store, {"query": query})
 
 
