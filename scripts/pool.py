@@ -6,16 +6,15 @@ A run takes 30 to 100 ms of work; a new Python process with astropy takes ten ti
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import forkserver
 
 from gammastack.provenance.activity import perform
-
-# multiprocessing imports the main program into each worker.
-MAIN_PROGRAM = "snakemake.cli"
 
 
 class WorkerKilled(RuntimeError):
@@ -38,12 +37,15 @@ class Pool:
         self._lock = threading.Lock()
         self._executor = None
         self._context = multiprocessing.get_context("forkserver")
-        preloaded = [MAIN_PROGRAM, *(f"steps.{name}" for name in steps)]
-        self._context.set_forkserver_preload(preloaded)
+        self._context.set_forkserver_preload([f"steps.{name}" for name in steps])
 
     def warm_up(self):
         """Start the slow imports while Snakemake plans the jobs."""
-        forkserver.ensure_running()
+        # Otherwise each process would import Snakemake: multiprocessing imports the program
+        # that was started, as in a session without a program there is nothing to import.
+        vars(sys.modules["__main__"]).pop("__file__", None)
+        with _search_path_in_environment():
+            forkserver.ensure_running()
 
     def run(self, step, *job):
         """Perform a step, see `run_here`, and wait for its end.
@@ -63,6 +65,19 @@ class Pool:
                 "a worker process was killed, perhaps for lack of memory. Finished"
                 " results are kept: start again, with fewer --cores if it happens again."
             ) from error
+
+
+@contextmanager
+def _search_path_in_environment():
+    """Hand ``sys.path`` on: the server of Python 3.11 to 3.13 imports without it, in vain."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def _obey_parent():

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import interp1d
 
-from gammastack.sky.geometry import ImageGeometry, separation, unit_vectors
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import separation, unit_vectors
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.time import Time
@@ -464,7 +465,7 @@ def test_histograms_with_other_axes_are_not_added():
 @pytest.fixture(scope="module")
 def hess_runs(hess_store):
     """PKS 2155-304 at zenith angles from 20 to 36 deg: runs, fine histogram, bands."""
-    table = hess_store.observations
+    table = pd.DataFrame(hess_store.observations)
     use = table["OBJECT"].str.contains("PKS 2155") & table["ZEN_PNT"].between(20, 36)
     runs = [read_observation(one, hess_store.hdus(one)) for one in table["OBS_ID"][use]]
     center, bands = (329.716675, -30.225555), [(0.5, 1), (1, 3), (3, 10)]

@@ -23,7 +23,7 @@ from gammastack.dl3.simulate import (
 from gammastack.files.gadf import write_hdus
 from gammastack.files.header import read_image
 from gammastack.files.run import RunFile
-from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.stack import final_images, stack_runs
 from project import BAND, MORE_PARTS, ROOT, RUNS, SETTINGS, Project
 

@@ -373,7 +373,9 @@ def test_positions(position, icrs, precision):
         ({"center": {}}, ["center"]),
         ({"frame": "fk5"}, ["frame", "fk5", "icrs", "galactic"]),
         ({"projection": "XXX"}, ["projection", "XXX"]),
-        ({"projection": "tan"}, ["projection", "tan"]),
+        ({"projection": "tan"}, ["projection", "tan", "'TAN'"]),
+        # It needs parameters
+        ({"projection": "ZPN"}, ["projection", "ZPN", "'TAN'"]),
         ({"offset_band": ["2 deg", "1 deg"]}, ["offset_band", "2 deg", "1 deg"]),
         ({"offset_band": ["1 deg", "1 deg"]}, ["offset_band", "grow"]),
         ({"offset_band": ["-1 deg", "1 deg"]}, ["offset_band", "grow"]),

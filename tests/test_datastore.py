@@ -32,9 +32,9 @@ def store_of(folder, hdus, observations=OBSERVATIONS, **options):
 @pytest.mark.parametrize("ending", [".fits.gz", ".fits"])
 def test_index_files(tmp_path, ending):
     store = store_of(tmp_path, hdu_rows(OBS_ID), ending=ending)
-    assert store.observations.index.tolist() == [7, OBS_ID]
-    assert store.observations.loc[OBS_ID, "OBJECT"] == "Crab"
-    assert store.observations.loc[OBS_ID, "RA_PNT"] == 83
+    assert store.obs_ids == [7, OBS_ID]
+    assert store.observations["OBJECT"].tolist() == ["Vela", "Crab"]
+    assert store.pointings([OBS_ID]) == (83, 22)
     found = store.hdus(OBS_ID)
     assert {kind: hdu.hdu_class for kind, hdu in found.items()} == HDU_CLASSES
     assert found["aeff"].path == str(tmp_path / "run.fits")
@@ -224,7 +224,8 @@ def test_files_of_the_selected_runs_must_be_there(tmp_path):
 
 
 def test_hess_release(hess_store):
-    assert len(hess_store.observations) == 105
-    assert hess_store.observations.loc[23523, "TARGET_NAME"] == "Crab"
+    assert len(hess_store.obs_ids) == 105
+    row = hess_store.obs_ids.index(23523)
+    assert hess_store.observations["TARGET_NAME"][row] == "Crab"
     assert hess_store.hdus(23523)["bkg"].hdu_name == "bkg"
-    hess_store.require(hess_store.observations.index)
+    hess_store.require(hess_store.obs_ids)

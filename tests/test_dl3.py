@@ -36,12 +36,8 @@ from dl3_files import (
 from gammastack.dl3.observation import GoodTimeIntervals, oddities, read_observation
 from gammastack.runs.background import background_image
 from gammastack.runs.exposure import exposure_image
-from gammastack.sky.geometry import (
-    ImageGeometry,
-    field_of_view,
-    offset_coordinates,
-    unit_vectors,
-)
+from gammastack.sky.geometry import ImageGeometry, field_of_view
+from gammastack.sky.sphere import offset_coordinates, unit_vectors
 
 TT_MINUS_UTC = 69.184  # s, at MJDREF: 37 leap seconds + 32.184
 # In the tests of time references, rounding of a day number is 1e-6 s

@@ -4,16 +4,10 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from numpy.testing import assert_allclose
 
+from gammastack.config.fields import schema
 from gammastack.errors import InputError
-from gammastack.sky.geometry import (
-    ImageGeometry,
-    field_of_view,
-    icrs_position,
-    lonlat,
-    offset_coordinates,
-    separation,
-    unit_vectors,
-)
+from gammastack.sky.geometry import ImageGeometry, field_of_view, icrs_position
+from gammastack.sky.sphere import lonlat, offset_coordinates, separation, unit_vectors
 
 
 def image(
@@ -48,6 +42,15 @@ def test_reference_pixel_is_the_center():
     center = SkyCoord(83.63, 22.01, unit="deg").galactic
     assert_allclose(geometry.wcs.wcs.crval, [center.l.deg, center.b.deg], rtol=1e-12)
     assert_allclose(geometry.position(125, 74.5), (83.63, 22.01), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "projection", schema()["$defs"]["field"]["properties"]["projection"]["enum"]
+)
+def test_each_projection_of_the_configuration_can_be_used(projection):
+    geometry = image(projection=projection)
+    x, y = geometry.pixel_coordinates(83.63, 22.01)
+    assert_allclose([x, y], [24.5, 24.5], atol=1e-9)
 
 
 def test_cylindrical_projection_has_reference_latitude_zero():

@@ -23,7 +23,8 @@ from gammastack.runs.background import background_image, zenith_angles
 from gammastack.runs.counts import counts_image, select_events
 from gammastack.runs.exposure import exposure_image
 from gammastack.runs.images import run_images
-from gammastack.sky.geometry import ImageGeometry, field_of_view, lonlat
+from gammastack.sky.geometry import ImageGeometry, field_of_view
+from gammastack.sky.sphere import lonlat
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (6, 6), 0.05)
 BAND = 1.0, 10.0

@@ -21,7 +21,8 @@ from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.spectrum import power_law_integral
 from gammastack.files.header import read_image
 from gammastack.maker import StackedObsImageMaker
-from gammastack.sky.geometry import ImageGeometry, separation, unit_vectors
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import separation, unit_vectors
 from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 

@@ -7,7 +7,7 @@ from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.flux import flux_maps
 from gammastack.runs.images import run_images
 from gammastack.sky.exclusion import exclusion_mask
-from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.stack import final_images, stack_runs
 from validation.disks import PULL
 from validation.gammapy_cases import case

@@ -15,8 +15,8 @@ from gammastack.dl3.spectrum import power_law_integral
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.flux import flux_maps
 from gammastack.sky.exclusion import exclusion_mask
-from gammastack.sky.geometry import separation, unit_vectors
 from gammastack.sky.kernels import disk_kernel
+from gammastack.sky.sphere import separation, unit_vectors
 from validation.disks import PULL
 from validation.report import table
 from validation.simulation import (

@@ -142,12 +142,9 @@ class StackedObsImageMaker:
 
     def _groups(self):
         """Sum up groups first, as in the pipeline, so that the result is the same bit for bit."""
-        observations = self.data_store.observations
-        unknown = [one for one in self.obs_ids if one not in observations.index]
-        if unknown:
+        if unknown := sorted({*self.obs_ids}.difference(self.data_store.obs_ids)):
             raise InputError(f"obs_table: OBS_ID {listing(unknown)} not in the index")
-        runs = observations.loc[self.obs_ids]
-        return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
+        return stable_groups(self.obs_ids, *self.data_store.pointings(self.obs_ids))
 
     def _run_images(self, obs_ids, make_background_image, spectrum):
         types = hdu_types(("aeff", "bkg") if make_background_image else ())

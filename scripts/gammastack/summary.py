@@ -1,6 +1,21 @@
 """The summary table as text for the terminal."""
 
-import pandas as pd
+import csv
+
+# Column of the file and format of its values, by the heading on the terminal
+COLUMNS = {
+    "field": ("field", str),
+    "band": ("band", str),
+    "runs": ("runs_used", str),
+    "not used": ("runs_not_used", str),
+    "counts": ("counts", str),
+    "bkg": ("bkg", "{:.1f}"),
+    "excess": ("excess", "{:.1f}"),
+    "peak S": ("peak_significance", "{:.1f}"),
+    "at RA": ("peak_ra", "{:.3f}"),
+    "Dec": ("peak_dec", "{:+.3f}"),
+    "folder": ("folder", str),
+}
 
 
 def format_summary(path):
@@ -15,26 +30,20 @@ def format_summary(path):
     -------
     str
     """
-    table = pd.read_csv(path)
-
-    def text(column, pattern):
-        return [
-            "-" if pd.isna(value) else pattern.format(value) for value in table[column]
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = [
+            [_text(row[name], pattern) for name, pattern in COLUMNS.values()]
+            for row in csv.DictReader(file)
         ]
-
-    shown = pd.DataFrame(
-        {
-            "field": table["field"],
-            "band": table["band"],
-            "runs": table["runs_used"],
-            "not used": table["runs_not_used"],
-            "counts": table["counts"],
-            "bkg": text("bkg", "{:.1f}"),
-            "excess": text("excess", "{:.1f}"),
-            "peak S": text("peak_significance", "{:.1f}"),
-            "at RA": text("peak_ra", "{:.3f}"),
-            "Dec": text("peak_dec", "{:+.3f}"),
-            "folder": table["folder"],
-        }
+    table = [[*COLUMNS], *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
+        for line in table
     )
-    return shown.to_string(index=False)
+
+
+def _text(value, pattern):
+    if pattern is str:
+        return value
+    return pattern.format(float(value)) if value else "-"

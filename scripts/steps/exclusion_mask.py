@@ -5,7 +5,7 @@ import numpy as np
 from gammastack.files.fits import write
 from gammastack.files.header import Provenance
 from gammastack.sky.exclusion import exclusion_mask as draw_mask
-from gammastack.sky.exclusion import without_folders
+from gammastack.sky.exclusion_files import without_folders
 from gammastack.sky.geometry import ImageGeometry
 
 

@@ -6,7 +6,7 @@ from gammastack.dl3.observation import read_observation
 from gammastack.files.header import Provenance
 from gammastack.files.histogram import write_histogram
 from gammastack.sky.exclusion import exclusion_mask as draw_mask
-from gammastack.sky.exclusion import without_folders
+from gammastack.sky.exclusion_files import without_folders
 from gammastack.sky.geometry import ImageGeometry
 
 

@@ -1,28 +1,36 @@
 """Write the summary: one line per field and energy band."""
 
+import csv
 from pathlib import Path
 
-import pandas as pd
-from astropy.io import fits
+from gammastack.files.fits import read
 
 
 def run(inputs, outputs, origin):
     rows = [
-        _row(Path(image), pd.read_csv(runs)["status"])
+        _row(Path(image), _statuses(runs))
         for image, runs in zip(inputs["images"], inputs["runs"], strict=True)
     ]
-    pd.DataFrame(rows).to_csv(outputs["summary"], index=False)
+    with open(outputs["summary"], "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
-def _row(image, status):
-    header = fits.getheader(image)
-    used = int((status == "used").sum())
+def _statuses(runs):
+    with open(runs, encoding="utf-8", newline="") as file:
+        return [row["status"] for row in csv.DictReader(file)]
+
+
+def _row(image, statuses):
+    header = read(image)["PRIMARY"].header
+    used = statuses.count("used")
     counts, bkg = header["SUMCOUNT"], header.get("SUMBKG")
     return {
         "field": image.parts[-3],
         "band": image.parts[-2],
         "runs_used": used,
-        "runs_not_used": len(status) - used,
+        "runs_not_used": len(statuses) - used,
         "counts": counts,
         "bkg": bkg,
         "excess": None if bkg is None else counts - bkg,

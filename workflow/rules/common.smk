@@ -24,6 +24,17 @@ sys.path.insert(0, str(SCRIPTS))
 include: "snakemake_internals.smk"
 
 
+from pool import Pool, WorkerKilled, run_here
+
+if is_process_of_one_job:
+    call = run_here
+else:
+    pool = Pool(lambda: workflow.cores, ["run_images", "stack_group", "stack", "maps"])
+    call = pool.run
+    # While the processes get ready, the workflow is planned.
+    if not is_dry_run:
+        pool.warm_up()
+
 from gammastack.config.fields import read_config
 from gammastack.errors import InputError
 from gammastack.files.layout import (
@@ -38,8 +49,7 @@ from gammastack.provenance.activity import write_failure
 from gammastack.provenance.contents import Contents
 from gammastack.provenance.origin import code_hash
 from gammastack.provenance.software import parameters, recall, remember, software
-from gammastack.sky.exclusion import file_of
-from pool import Pool, WorkerKilled, run_here
+from gammastack.sky.exclusion_files import file_of
 
 
 def refuse_clearly(function, *arguments):
@@ -117,14 +127,6 @@ def record_of(step_name, folder="{field}"):
     others = [f"-{{{one}}}" for one in STEPS[step_name] if one != "field"]
     return f"{RESULTS}/{folder}/provenance/{step_name}{''.join(others)}.json"
 
-
-if is_process_of_one_job:
-    call = run_here
-else:
-    pool = Pool(lambda: workflow.cores, ["run_images", "stack_group", "stack", "maps"])
-    call = pool.run
-    if not is_dry_run:
-        pool.warm_up()
 
 contents = Contents(".snakemake/contents.json")
 if is_main_process:

@@ -61,9 +61,8 @@ def check_results():
 @cache
 def groups(name):
     """Return the runs of the field in stable groups."""
-    store = datastore(settings.fields[name].datastore)
-    runs = store.observations.loc[selected_runs(name)]
-    return stable_groups(runs["OBS_ID"], runs["RA_PNT"], runs["DEC_PNT"])
+    store, runs = datastore(settings.fields[name].datastore), selected_runs(name)
+    return stable_groups(runs, *store.pointings(runs))
 
 
 def group_runs(wildcards):

@@ -18,9 +18,7 @@ rule simulate_run:
 
 def simulated_files(wildcards):
     folder = f"{RESULTS}/{SIMULATED_STORE}"
-    return [
-        f"{folder}/run_{obs_id}.fits" for obs_id in datastore(folder).observations.index
-    ]
+    return [f"{folder}/run_{obs_id}.fits" for obs_id in datastore(folder).obs_ids]
 
 
 rule simulate_index:

@@ -19,7 +19,7 @@ from numpy.polynomial.legendre import legvander, legvander2d
 from gammastack.dl3.irf import Background2D, Background3D
 from gammastack.errors import InputError
 from gammastack.regression import fit_log_rate
-from gammastack.sky.geometry import lonlat, offset_coordinates, separation, unit_vectors
+from gammastack.sky.sphere import lonlat, offset_coordinates, separation, unit_vectors
 
 BINS_PER_DECADE = 8
 # Points at this distance in deg sample which part of a bin is excluded.

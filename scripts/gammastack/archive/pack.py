@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from gammastack.archive.bundle import MANIFEST
 from gammastack.provenance.origin import sha256_of
-from gammastack.sky.exclusion import file_of, with_file
+from gammastack.sky.exclusion_files import file_of, with_file
 
 INPUTS = "inputs"
 TERMS = "data-terms"

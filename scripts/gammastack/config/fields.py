@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 
 from gammastack.errors import InputError
 from gammastack.files.layout import SIMULATED_STORE
-from gammastack.sky.exclusion import file_of, with_file
-from gammastack.sky.geometry import ImageGeometry, Radius, icrs_position
+from gammastack.sky.exclusion_files import file_of, with_file
+from gammastack.sky.radius import Radius
 
 SCHEMA = Path(__file__).with_name("schema.yaml")
 
@@ -38,7 +38,7 @@ class Field:
         Arguments of `gammastack.sky.geometry.ImageGeometry.create`.
     observations : dict
         Conditions for `gammastack.dl3.selection.select_observations`.
-    Edges in TeV by name of the band.
+    energy_bands : dict of str to tuple of float
         Edges in TeV by the name of the band.
     offset_band : tuple of float
         In deg.
@@ -135,7 +135,8 @@ class Config:
 @cache
 def schema():
     """Return the JSON schema as a dictionary."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
 
 
 def read_config(settings):
@@ -244,9 +245,12 @@ def _position(value, key):
     )
     if abs(lat) > 90:
         raise InputError(f"{key}: the latitude {lat} is not between -90 and 90")
-    return (
-        (float(lon), float(lat)) if frame == "icrs" else icrs_position(lon, lat, frame)
-    )
+    if frame == "icrs":
+        return float(lon), float(lat)
+    # Importing coordinates is slow, and most configurations do not need it.
+    from gammastack.sky.geometry import icrs_position
+
+    return icrs_position(lon, lat, frame)
 
 
 def _field(name, settings):
@@ -271,10 +275,6 @@ def _field(name, settings):
     }
     if not (image["binsz"] > 0 and min(image["width"]) > 0):
         fail("width and binsz must be positive")
-    try:
-        ImageGeometry.create(**image)
-    except (ValueError, InputError) as error:
-        fail(f"projection: {image['projection']} cannot be used ({error})")
     offset_band = tuple(
         _quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from astropy.io import fits
 
 from gammastack.errors import InputError
@@ -115,14 +114,13 @@ class DataStore:
             ) from error
         if missing := [name for name in needed if name not in columns]:
             raise InputError(f"{path}: the table has no column {', '.join(missing)}")
-        frame = pd.DataFrame(
-            {name: _plain(one) for name, one in columns.items() if one.ndim == 1}
-        )
-        return header, frame
+        return header, {
+            name: _plain(values) for name, values in columns.items() if values.ndim == 1
+        }
 
     @cached_property
     def observations(self):
-        """Return the observation index, a `pandas.DataFrame` sorted and indexed by OBS_ID.
+        """Return the columns of the observation index: arrays by name, sorted by OBS_ID.
 
         Raises
         ------
@@ -130,13 +128,32 @@ class DataStore:
             If an OBS_ID occurs twice.
         """
         _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
-        table = table.sort_values("OBS_ID", kind="stable")
-        if (twice := table["OBS_ID"].duplicated()).any():
+        obs_ids, count = np.unique(table["OBS_ID"], return_counts=True)
+        if (count > 1).any():
             raise InputError(
-                f"{self._index_file(OBS_INDEX)}: OBS_ID {listing(table['OBS_ID'][twice])}"
+                f"{self._index_file(OBS_INDEX)}: OBS_ID {listing(obs_ids[count > 1])}"
                 " occurs more than once; every observation needs one row."
             )
-        return table.set_index("OBS_ID", drop=False)
+        order = np.argsort(table["OBS_ID"])
+        return {name: column[order] for name, column in table.items()}
+
+    @cached_property
+    def _rows(self):
+        """Return the row of each OBS_ID in `observations`."""
+        return {
+            obs_id: row
+            for row, obs_id in enumerate(self.observations["OBS_ID"].tolist())
+        }
+
+    @property
+    def obs_ids(self):
+        """Return the OBS_IDs of all observations, in ascending order."""
+        return [*self._rows]
+
+    def pointings(self, obs_ids):
+        """Return RA and DEC of the pointings of some observations, in deg."""
+        rows = [self._rows[obs_id] for obs_id in obs_ids]
+        return self.observations["RA_PNT"][rows], self.observations["DEC_PNT"][rows]
 
     @cached_property
     def _hdus(self):
@@ -162,19 +179,22 @@ class DataStore:
 
     def index_row(self, obs_id):
         """Return the index entries of an observation, by key, to compare with its header.
+
         ``ZENITH`` in deg is that of the pointing, from ZEN_PNT or ALT_PNT; it is left out
         if the index has neither.
         """
-        row = self.observations.loc[obs_id]
+        row, table = self._rows[obs_id], self.observations
         keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
-        known = {key: float(row[key]) for key in keys if key in row}
+        known = {key: float(table[key][row]) for key in keys if key in table}
         zenith = self.zenith(obs_id)
         return known if np.isnan(zenith) else {**known, "ZENITH": zenith}
 
     def zenith(self, obs_id):
         """Return the zenith angle of the pointing in deg; NaN if it is not in the index."""
-        row = self.observations.loc[obs_id]
-        return float(row.get("ZEN_PNT", 90.0 - row.get("ALT_PNT", np.nan)))
+        row, table = self._rows[obs_id], self.observations
+        if "ZEN_PNT" in table:
+            return float(table["ZEN_PNT"][row])
+        return 90.0 - float(table["ALT_PNT"][row]) if "ALT_PNT" in table else np.nan
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Return the locations of the HDUs of an observation.

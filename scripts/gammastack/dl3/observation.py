@@ -18,7 +18,7 @@ from astropy.time import ScaleValueError, Time
 
 from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
 from gammastack.errors import InputError
-from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.sphere import separation, unit_vectors
 
 GZIP_MAGIC = b"\x1f\x8b"
 # Modes in which the pointing stays fixed on the sky; absent means POINTING

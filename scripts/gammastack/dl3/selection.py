@@ -4,11 +4,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from gammastack.dl3.datastore import listing
 from gammastack.errors import InputError
-from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.sphere import separation, unit_vectors
 
 
 def select_observations(store, conditions, center=None):
@@ -35,40 +34,42 @@ def select_observations(store, conditions, center=None):
     gammastack.errors.InputError
         If a condition names what the index does not have, or no observation is left.
     """
-    table = store.observations
-    keep = pd.Series(True, index=table.index)
+    table, known = store.observations, store.obs_ids
+    keep = np.ones(len(known), dtype=bool)
     if "obs_ids" in conditions:
-        keep &= _among(table, conditions["obs_ids"], "obs_ids")
+        keep &= _among(known, conditions["obs_ids"], "obs_ids")
     if "table" in conditions:
-        keep &= _among(table, _read_obs_ids(conditions["table"]), "table")
+        keep &= _among(known, _read_obs_ids(conditions["table"]), "table")
     if "query" in conditions:
         keep &= _query(table, conditions["query"])
     if "cone" in conditions:
         pointings = unit_vectors(table["RA_PNT"], table["DEC_PNT"])
         keep &= separation(pointings, unit_vectors(*center)) < conditions["cone"]
     if "exclude" in conditions:
-        keep &= ~_among(table, conditions["exclude"], "exclude")
-    obs_ids = [int(obs_id) for obs_id in table.index[keep]]
+        keep &= ~_among(known, conditions["exclude"], "exclude")
+    obs_ids = np.array(known)[keep].tolist()
     if not obs_ids:
         what = ", ".join(f"{key}: {value}" for key, value in conditions.items())
         raise InputError(
-            f"observations: none of the {len(table)} runs in '{store.folder}' meets the"
+            f"observations: none of the {len(known)} runs in '{store.folder}' meets the"
             f" conditions ({what or 'the index is empty'})"
         )
     return obs_ids
 
 
-def _among(table, obs_ids, key):
-    unknown = [obs_id for obs_id in obs_ids if obs_id not in table.index]
-    if unknown:
+def _among(known, obs_ids, key):
+    if unknown := sorted({*obs_ids}.difference(known)):
         raise InputError(
             f"observations: {key}: OBS_ID {listing(unknown)} not in the observation index;"
             " correct the number, or take it out of the list"
         )
-    return np.isin(table.index, obs_ids)
+    return np.isin(known, obs_ids)
 
 
 def _read_obs_ids(path):
+    # Importing it is slow, and most configurations do not need it.
+    import pandas as pd
+
     if not Path(path).is_file():
         raise InputError(f"observations: table: no such file '{path}'")
     try:
@@ -86,16 +87,19 @@ def _read_obs_ids(path):
 
 
 def _query(table, query):
+    # Importing it is slow, and most configurations do not need it.
+    import pandas as pd
+
     try:
-        keep = table.eval(query, engine="python")
+        keep = pd.DataFrame(table).eval(query, engine="python")
     except Exception as error:
         raise InputError(
             f"observations: query: '{query}' fails ({error}). It may use the columns"
-            f" {', '.join(table.columns)}"
+            f" {', '.join(table)}"
         ) from error
     if not (isinstance(keep, pd.Series) and keep.dtype == bool):
         raise InputError(f"observations: query: '{query}' is not a condition")
-    return keep
+    return keep.to_numpy()
 
 
 def bins_of_zenith(zenith, edges):

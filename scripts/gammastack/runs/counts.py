@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gammastack.sky.geometry import separation, unit_vectors
+from gammastack.sky.sphere import separation, unit_vectors
 
 
 def select_events(events, gti, pointing, energy_band, offset_band):

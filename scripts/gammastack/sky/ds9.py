@@ -16,7 +16,8 @@ from regions import (
 )
 
 from gammastack.errors import InputError
-from gammastack.sky.geometry import ImageGeometry, lonlat
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import lonlat
 
 WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion)
 

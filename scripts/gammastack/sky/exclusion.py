@@ -7,12 +7,9 @@ from astropy import units as u
 from astropy.io import fits
 
 from gammastack.errors import InputError
-from gammastack.sky.geometry import (
-    ImageGeometry,
-    lonlat,
-    separation,
-    unit_vectors,
-)
+from gammastack.sky.exclusion_files import file_of
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import lonlat, separation, unit_vectors
 
 # Columns of a catalogue may have these names, in lower case.
 CATALOG_COLUMNS = {
@@ -71,26 +68,6 @@ def exclusion_mask(geometry, exclusions):
             text = _read_text(item) if file_of(item) else item
             mask &= ~inside_regions(geometry, vectors, text, item)
     return mask, notes
-
-
-def file_of(item):
-    """Return the file that an exclusion is read from, or None."""
-    if isinstance(item, dict):
-        return item.get("catalog")
-    return item if item.endswith((".reg", ".fits", ".fits.gz")) else None
-
-
-def with_file(item, path):
-    """Return the same exclusion, read from another file."""
-    return {**item, "catalog": path} if isinstance(item, dict) else path
-
-
-def without_folders(exclusions):
-    """Return the exclusions with file names only: folders would make equal masks differ."""
-    return [
-        with_file(item, Path(file_of(item)).name) if file_of(item) else item
-        for item in exclusions
-    ]
 
 
 def read_catalog(path, radius=None):

@@ -6,7 +6,6 @@ need no special treatment.
 
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from astropy.coordinates import CartesianRepresentation, SkyCoord
@@ -14,6 +13,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 
 from gammastack.errors import InputError
+from gammastack.sky.sphere import lonlat, offset_coordinates, separation, unit_vectors
 
 WCS_KEYS = ("CTYPE", "CRVAL", "CDELT", "CRPIX")
 FRAMES = {"icrs": ("RA---", "DEC--"), "galactic": ("GLON-", "GLAT-")}
@@ -28,50 +28,6 @@ def row_blocks(shape):
     ny, nx = shape
     step = max(1, BLOCK // max(1, nx))
     return [slice(start, start + step) for start in range(0, ny, step)]
-
-
-class Radius(NamedTuple):
-    """Radius of a correlation disk, in pixels or as an angle in deg; the other one is None."""
-
-    pixels: float | None
-    angle: float | None
-
-    @property
-    def label(self):
-        """Return the radius as text."""
-        if self.angle is None:
-            return f"{self.pixels:g} pix"
-        return f"{self.angle:g} deg"
-
-    def on(self, geometry):
-        """Return the radius in pixels along x and y of an image."""
-        if self.angle is None:
-            return self.pixels, self.pixels
-        return geometry.in_pixels(self.angle)
-
-
-def unit_vectors(lon, lat):
-    """Return unit vectors, shape (3, ...), of longitudes and latitudes in deg."""
-    lon, lat = np.radians(lon), np.radians(lat)
-    cos_lat = np.cos(lat)
-    return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)])
-
-
-def lonlat(vectors):
-    """Return longitude in [0, 360) and latitude, in deg, of vectors of shape (3, ...)."""
-    x, y, z = vectors
-    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
-
-
-def separation(vectors, center):
-    """Return the angle in deg between unit vectors (3, ...) and one unit vector (3,).
-
-    The half-chord form keeps full precision for small angles.
-    """
-    half_chord = 0.5 * np.sqrt(
-        sum((v - c) ** 2 for v, c in zip(vectors, center, strict=True))
-    )
-    return np.degrees(2 * np.arcsin(np.clip(half_chord, None, 1)))
 
 
 def _rotate(matrix, vectors):
@@ -160,18 +116,6 @@ def _field_of_view(geometry, ra, dec, low, high):
     lon, lat = offset_coordinates(vectors[:, selected], ra, dec)
     solid_angle = solid_angle[selected]
     return FieldOfView(cutout, offset, selected, lon, lat, solid_angle, high)
-
-
-def offset_coordinates(vectors, ra, dec):
-    """Return longitude (east positive) and latitude in deg in the frame centred on (ra, dec)."""
-    lon, lat = np.radians(ra), np.radians(dec)
-    center = unit_vectors(ra, dec)
-    east = np.array([-np.sin(lon), np.cos(lon), 0.0])
-    north = np.array(
-        [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
-    )
-    x, y, z = (np.tensordot(axis, vectors, axes=1) for axis in (center, east, north))
-    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gammastack.errors import InputError
-from gammastack.sky.geometry import ImageGeometry, offset_coordinates
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import offset_coordinates
 from gammastack.stacking.norm import (
     NO_NORM,
     BkgNorm,
