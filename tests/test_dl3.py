@@ -551,6 +551,47 @@ def test_hdu_that_is_no_table(tmp_path):
         read_observation(OBS_ID, locations(tmp_path / "b.fits"))
 
 
+def write_with_events(path, **column):
+    """A run with another ENERGY column, as a keyword argument of `fits.Column`."""
+    with fits.open(write_run(path.with_name("plain.fits"), plain_run())) as hdus:
+        names = ("TIME", "RA", "DEC")
+        columns = [*(hdus["EVENTS"].columns[name] for name in names)]
+        columns.append(fits.Column("ENERGY", unit="TeV", **column))
+        header = hdus["EVENTS"].header
+        events = fits.BinTableHDU.from_columns(columns, name="EVENTS")
+        keys = [*plain_run()["events"].header]
+        events.header.update({key: header[key] for key in keys})
+        fits.HDUList([hdus[0], events, *hdus[2:]]).writeto(path)
+    return path
+
+
+def test_scaled_column(tmp_path):
+    stored = np.rint((ENERGIES - 0.5) / 0.01).astype(int)
+    path = write_with_events(tmp_path / "run.fits", format="J", array=stored)
+    fits.setval(path, "TSCAL4", value=0.01, ext=1)
+    fits.setval(path, "TZERO4", value=0.5, ext=1)
+    assert fits.getdata(path, 1)["ENERGY"][0] == pytest.approx(ENERGIES[0])
+    events = read_observation(OBS_ID, locations(path)).events
+    assert_allclose(events.energy, ENERGIES, rtol=1e-15)
+
+
+@pytest.mark.parametrize("code", ["8A", "PD", "L", "M"])
+def test_column_that_holds_no_numbers(tmp_path, code):
+    column = {"array": ENERGIES} if code == "M" else {}
+    path = write_with_events(tmp_path / "run.fits", format=code, **column)
+    with refused("run.fits[EVENTS]", "column ENERGY", f"no numbers (TFORM {code}"):
+        read_observation(OBS_ID, locations(path))
+
+
+def test_columns_that_do_not_fill_a_row(tmp_path):
+    data = write_run(tmp_path / "run.fits", plain_run()).read_bytes()
+    place = data.index(b"TFORM4  = '1D")
+    changed = data[:place] + data[place:].replace(b"'1D", b"'1E", 1)
+    (tmp_path / "run.fits").write_bytes(changed)
+    with refused("run.fits[EVENTS]", "28 bytes", "32 (NAXIS1)"):
+        read_observation(OBS_ID, locations(tmp_path / "run.fits"))
+
+
 def test_missing_file(tmp_path):
     with refused(tmp_path / "gone.fits", "no such file", "restore it", "exclude"):
         read_observation(OBS_ID, locations(tmp_path / "gone.fits"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -20,6 +21,8 @@ from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
 from gammastack.errors import InputError
 from gammastack.sky.sphere import separation, unit_vectors
 
+# TFORM of a column of numbers
+NUMBERS = "BIJKED"
 GZIP_MAGIC = b"\x1f\x8b"
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
@@ -209,18 +212,29 @@ class _Table:
     def __init__(self, hdus, location):
         self.where = f"{location.path}[{location.hdu_name}]"
         self.hdu_class = location.hdu_class
-        hdu = hdus.get(location.hdu_name.upper())
+        hdu = hdus.by_name.get(location.hdu_name.upper())
         if hdu is None:
             self.fail(
-                f"the file has no such HDU (it has {', '.join(list(hdus)[1:])});"
+                f"the file has no such HDU (it has {', '.join(list(hdus.by_name)[1:])});"
                 " the HDU index of the store does not fit the file"
             )
         if not isinstance(hdu, fits.BinTableHDU):
             self.fail("not a binary table")
         with _naming_the_file(location.path):
-            self.header, self._data = hdu.header, hdu.data
-            # The HDU would build its own columns again from the header.
-            self.columns = self._data.columns
+            self.header, self.columns = hdu.header, hdu.columns
+            # With `hdu.data` astropy would build an object for each column once more, which
+            # takes as long as all else that is read.
+            self._rows = np.frombuffer(
+                hdus.content,
+                self.columns.dtype.newbyteorder(">"),
+                count=self.header["NAXIS2"],
+                offset=hdu.fileinfo()["datLoc"],
+            )
+        if self._rows.itemsize != self.header["NAXIS1"]:
+            self.fail(
+                f"its columns take {self._rows.itemsize} bytes of a row (TFORM), which has"
+                f" {self.header['NAXIS1']} (NAXIS1)"
+            )
 
     def fail(self, text):
         raise InputError(f"{self.where}: {text}")
@@ -239,7 +253,10 @@ class _Table:
         """Return a column as float64 in `unit`."""
         if name not in self.columns.names:
             self.fail(f"no column {name} (it has {', '.join(self.columns.names)})")
-        text = self.columns[name].unit or default_unit
+        column = self.columns[name]
+        if column.format.lstrip("0123456789")[0] not in NUMBERS:
+            self.fail(f"column {name} has no numbers (TFORM {column.format})")
+        text = column.unit or default_unit
         if text is None:
             self.fail(
                 f"column {name} has no unit (TUNIT); {unit} or the like is needed"
@@ -248,7 +265,12 @@ class _Table:
             factor = _factor(text, unit)
         except (ValueError, TypeError):
             self.fail(f"column {name} has unit '{text}', which is not {unit}")
-        return np.asarray(self._data[name], dtype=float) * factor
+        values = self._rows[name].astype(float)
+        if column.bscale not in ("", None, 1):
+            values *= column.bscale
+        if column.bzero not in ("", None, 0):
+            values += column.bzero
+        return values * factor
 
     def axis(self, name, unit):
         """Return the lower and upper bin edges of an IRF axis."""
@@ -263,10 +285,10 @@ class _Table:
         FITS stores the axis that is named first among the columns as the
         fastest one. Some writers do the opposite, which shows in the shape.
         """
-        if not len(self._data):
+        if not len(self._rows):
             self.fail("the table has no row")
         order = sorted(axes, key=lambda axis: self.columns.names.index(f"{axis}_LO"))
-        sizes = {axis: self.columns[f"{axis}_LO"].array.shape[-1] for axis in axes}
+        sizes = {axis: self._rows[f"{axis}_LO"].shape[-1] for axis in axes}
         values = self.column(name, unit)[0]
         for candidate in (order[::-1], order):
             if values.shape == tuple(sizes[axis] for axis in candidate):
@@ -302,9 +324,16 @@ class _Table:
             )
 
 
+class _File(NamedTuple):
+    """Content of a file, and its HDUs by name; the first one if a name is repeated."""
+
+    content: bytes
+    by_name: dict
+
+
 @contextmanager
 def _open(path):
-    """Return the HDUs of a file by name; the first one if a name is repeated."""
+    """Open a DL3 file as a `_File`."""
     if not Path(path).is_file():
         raise InputError(
             f"{path}: no such file. It is listed in the HDU index of the store;"
@@ -318,10 +347,10 @@ def _open(path):
         hdulist = fits.open(BytesIO(content))
     with hdulist:
         with _naming_the_file(path):
-            hdus = {}
+            by_name = {}
             for hdu in hdulist:
-                hdus.setdefault(hdu.name, hdu)
-        yield hdus
+                by_name.setdefault(hdu.name, hdu)
+        yield _File(content, by_name)
 
 
 @contextmanager

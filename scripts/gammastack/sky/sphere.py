@@ -6,8 +6,14 @@ import numpy as np
 def unit_vectors(lon, lat):
     """Return unit vectors, shape (3, ...), of longitudes and latitudes in deg."""
     lon, lat = np.radians(lon), np.radians(lat)
-    cos_lat = np.cos(lat)
-    return np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)])
+    vectors = np.empty((3, *np.broadcast(lon, lat).shape))
+    # Intermediate images would take as long as the functions.
+    x, y, z = (vectors[axis, ...] for axis in range(3))
+    cos_lat = np.cos(lat, out=z)
+    np.multiply(cos_lat, np.cos(lon), out=x)
+    np.multiply(cos_lat, np.sin(lon), out=y)
+    np.sin(lat, out=z)
+    return vectors
 
 
 def lonlat(vectors):
