@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
+from gammastack.files.bands import write_bands
 from gammastack.files.fits import (
     BLOCK,
     Image,
@@ -23,7 +24,7 @@ from gammastack.files.fits import (
     write,
 )
 from gammastack.files.header import Provenance
-from gammastack.files.run import run_cards, write_run
+from gammastack.files.run import run_cards
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
 
@@ -232,7 +233,7 @@ def test_run_file_in_other_programs(simulated_store, tmp_path):
     (run,) = run_images(observation, geometry, [(1.0, 10.0)], (0, 2))
     path, band = tmp_path / "1001.fits", "1TeV-10TeV"
     provenance = Provenance.of(run, {}, (1.0, 10.0), cards=run_cards(run))
-    write_run(path, {band: run}, {band: provenance}, for_integral_flux=False)
+    write_bands(path, {band: run}, {band: provenance}, for_integral_flux=False)
     hdus = verified(path)
     assert hdus[f"exposure_{band}"].header["BUNIT"] == "m2 s TeV"
     counts = hdus[f"counts_{band}"]

@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose
 
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
+from gammastack.files.bands import write_bands
 from gammastack.files.fits import write
 from gammastack.files.header import Provenance, read_image
-from gammastack.files.run import RunFile, run_cards, write_run
+from gammastack.files.run import RunFile, run_cards
 from gammastack.provenance.origin import Origin
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
@@ -107,7 +108,7 @@ def test_run_images_round_trip(simulated_store, tmp_path, dec, empty):
         for band, run in images.items()
     }
     path = tmp_path / "1001.fits"
-    write_run(path, images, provenances, for_integral_flux=True)
+    write_bands(path, images, provenances, for_integral_flux=True)
     file = RunFile(path, geometry)
     assert file.origin == origin
     for band, expected in images.items():
@@ -131,7 +132,7 @@ def test_run_without_responses_round_trip(simulated_store, tmp_path):
     (run,) = run_images(observation, GEOMETRY, [(1.0, 10.0)], (0, 2))
     path = tmp_path / "1001.fits"
     provenance = Provenance.of(run, {}, (1.0, 10.0), cards=run_cards(run))
-    write_run(path, {"band": run}, {"band": provenance}, for_integral_flux=False)
+    write_bands(path, {"band": run}, {"band": provenance}, for_integral_flux=False)
     again = RunFile(path, GEOMETRY).images("band")
     assert np.array_equal(again.counts, run.counts)
     assert again.bkg is None and again.exposure is None

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "files.header": "files.fits provenance sky version",
     "files.band": "files.fits files.header files.layout provenance",
     "files.histogram": "acceptance files.fits files.header provenance",
+    "files.bands": "files.fits files.layout",
     "files.run": "files.fits files.header files.layout provenance runs.run",
     "files.group": "files.fits files.header files.layout provenance stacking",
     "config": "errors files.layout sky",

@@ -1,7 +1,6 @@
 """Make the histogram of a run in the field of view, without known sources."""
 
 from gammastack.acceptance.model import energy_edges, run_histogram
-from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.observation import read_observation
 from gammastack.files.header import Provenance
 from gammastack.files.histogram import write_histogram
@@ -22,11 +21,7 @@ def run(
     energy_bands,
     offset_band,
 ):
-    locations = {
-        kind: HDULocation(inputs["dl3"][hdu.file], hdu.name, hdu.hdu_class)
-        for kind, hdu in hdus.items()
-        if kind in ("events", "gti")
-    }
+    locations = {kind: hdus[kind].among(inputs["dl3"]) for kind in ("events", "gti")}
     observation = read_observation(obs_id, locations)
     _, offset_max = offset_band
     # The exclusions cover the whole field of view, which the image may cut.

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.observation import oddities, read_observation
+from gammastack.files.bands import write_bands
 from gammastack.files.fits import read
 from gammastack.files.header import Provenance, read_config
-from gammastack.files.run import run_cards, write_run
+from gammastack.files.run import run_cards
 from gammastack.provenance.origin import Origin
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
@@ -27,10 +28,7 @@ def run(
     for_integral_flux,
     acceptance_class=None,
 ):
-    locations = {
-        kind: HDULocation(inputs["dl3"][hdu.file], hdu.name, hdu.hdu_class)
-        for kind, hdu in hdus.items()
-    }
+    locations = {kind: hdu.among(inputs["dl3"]) for kind, hdu in hdus.items()}
     spectrum = {
         "spectral_index": spectral_index,
         "for_integral_flux": for_integral_flux,
@@ -58,4 +56,4 @@ def run(
         )
         for name, one in images.items()
     }
-    write_run(outputs["images"], images, provenances, for_integral_flux)
+    write_bands(outputs["images"], images, provenances, for_integral_flux)

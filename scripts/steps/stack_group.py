@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from gammastack.files.bands import write_bands
 from gammastack.files.fits import read
-from gammastack.files.group import write_group
 from gammastack.files.header import Provenance, read_config, runs_table
 from gammastack.files.run import RunFile
 from gammastack.provenance.origin import Origin
@@ -61,4 +61,4 @@ def run(
         )
         for band, stack in stacks.items()
     }
-    write_group(outputs["sums"], stacks, provenances, config["for_integral_flux"])
+    write_bands(outputs["sums"], stacks, provenances, config["for_integral_flux"])

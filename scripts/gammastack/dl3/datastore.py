@@ -49,6 +49,10 @@ class HDUReference(NamedTuple):
     name: str
     hdu_class: str
 
+    def among(self, paths):
+        """Return the `HDULocation`, given the files of the run."""
+        return HDULocation(paths[self.file], self.name, self.hdu_class)
+
 
 @dataclass(frozen=True)
 class DataStore:

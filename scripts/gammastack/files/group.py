@@ -1,33 +1,10 @@
 """The file of a group of runs: the sums of their images in all energy bands."""
 
-from gammastack.files.fits import read, write
+from gammastack.files.fits import read
 from gammastack.files.header import read_config, runs_frame, times_of
-from gammastack.files.layout import bunit, hdu_name
+from gammastack.files.layout import hdu_name
 from gammastack.provenance.origin import Origin
 from gammastack.stacking.stack import Stack
-
-
-def write_group(path, stacks, provenances, for_integral_flux):
-    """Write the sums of a group of runs in several energy bands.
-
-    Parameters
-    ----------
-    path : path
-    stacks : dict of str to gammastack.stacking.stack.Stack
-        By the name of the band.
-    provenances : dict of str to gammastack.files.header.Provenance
-        By the name of the band.
-    for_integral_flux : bool
-        Which unit the exposure has.
-    """
-    hdus = [
-        provenances[band].image(
-            image, stack.geometry, bunit(kind, for_integral_flux), hdu_name(kind, band)
-        )
-        for band, stack in stacks.items()
-        for kind, image in stack.images.items()
-    ]
-    write(path, [*hdus, *next(iter(provenances.values())).tables()])
 
 
 class GroupFile:

@@ -1,8 +1,8 @@
 """The file of a run: its images in all energy bands, as cutouts of the image of the field."""
 
-from gammastack.files.fits import read, write
+from gammastack.files.fits import read
 from gammastack.files.header import times_of
-from gammastack.files.layout import bunit, hdu_name
+from gammastack.files.layout import hdu_name
 from gammastack.provenance.origin import Origin
 from gammastack.runs.run import RunImages
 
@@ -21,33 +21,6 @@ CARDS = (
 def run_cards(run):
     """Return the header cards of a run, a `gammastack.runs.run.RunImages`."""
     return tuple((key, getattr(run, name), text) for name, key, text in CARDS)
-
-
-def write_run(path, images, provenances, for_integral_flux):
-    """Write the images of a run in several energy bands.
-
-    Parameters
-    ----------
-    path : path
-    images : dict of str to gammastack.runs.run.RunImages
-        By the name of the band.
-    provenances : dict of str to gammastack.files.header.Provenance
-        By the name of the band.
-    for_integral_flux : bool
-        Which unit the exposure has.
-    """
-    hdus = [
-        provenances[band].image(
-            getattr(run, kind),
-            run.geometry,
-            bunit(kind, for_integral_flux),
-            hdu_name(kind, band),
-        )
-        for band, run in images.items()
-        for kind in KINDS
-        if getattr(run, kind) is not None
-    ]
-    write(path, [*hdus, *next(iter(provenances.values())).tables()])
 
 
 class RunFile:

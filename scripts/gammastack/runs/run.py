@@ -52,6 +52,12 @@ class RunImages:
     n_obs = 1
 
     @property
+    def images(self):
+        """Return the images that there are, by kind."""
+        kinds = {"counts": self.counts, "bkg": self.bkg, "exposure": self.exposure}
+        return {kind: image for kind, image in kinds.items() if image is not None}
+
+    @property
     def covered(self):
         """Return the pixels where both the background and the exposure are known."""
         return (self.bkg > 0) & (self.exposure > 0)

@@ -1,0 +1,27 @@
+"""Images in several energy bands in one file, each in an HDU named by its kind and band."""
+
+from gammastack.files.fits import write
+from gammastack.files.layout import bunit, hdu_name
+
+
+def write_bands(path, bands, provenances, for_integral_flux):
+    """Write the images of a run, or the sums of a group of runs.
+
+    Parameters
+    ----------
+    path : path
+    bands : dict of str to RunImages or Stack
+        What has a ``geometry``, and ``images`` by kind, by the name of the band.
+    provenances : dict of str to gammastack.files.header.Provenance
+        By the name of the band.
+    for_integral_flux : bool
+        Which unit the exposure has.
+    """
+    hdus = [
+        provenances[band].image(
+            image, images.geometry, bunit(kind, for_integral_flux), hdu_name(kind, band)
+        )
+        for band, images in bands.items()
+        for kind, image in images.images.items()
+    ]
+    write(path, [*hdus, *next(iter(provenances.values())).tables()])
