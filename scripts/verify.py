@@ -34,7 +34,7 @@ def main():
     )
     arguments = parser.parse_args()
     codes = set()
-    paths = [one for given in arguments.path for one in results_in(Path(given))]
+    paths = [folder for given in arguments.path for folder in results_in(Path(given))]
     for path in paths:
         if len(paths) > 1:
             print(f"{path}:")
@@ -46,7 +46,7 @@ def main():
 def results_in(path):
     """Return the path, or the results of all fields in it."""
     fields = sorted(path.glob("*/provenance/stack.json"))
-    return [one.parents[1] for one in fields] or [path]
+    return [folder.parents[1] for folder in fields] or [path]
 
 
 def check(path, arguments):

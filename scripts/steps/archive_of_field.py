@@ -44,13 +44,16 @@ def run(inputs, outputs, origin, *, project, config):
     }
     files |= {f"{TERMS}/{Path(path).name}": path for path in inputs["terms"]}
     files |= {f"{FOLDER}/{name}": field / FOLDER / name for name in systems}
-    files |= {f"{FOLDER}/{_name(one)}": field / one["record"] for one in activities}
+    files |= {
+        f"{FOLDER}/{_name(activity)}": field / activity["record"]
+        for activity in activities
+    }
     files[EXPORT] = inputs["prov"]
-    own = config["fields"][field.name]
+    given = config["fields"][field.name]
     facts = {
         "field": field.name,
         "version": __version__,
-        "datastore": own.get("datastore", config.get("datastore", "simulated")),
+        "datastore": given.get("datastore", config.get("datastore", "simulated")),
         "terms": f" (`{TERMS}/`)" if inputs["terms"] else "",
         **_facts(field, products),
     }
@@ -69,7 +72,11 @@ def run(inputs, outputs, origin, *, project, config):
 
 
 def _require_as_made(field, products, activities):
-    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    made = {
+        file["url"]: file["sha256"]
+        for activity in activities
+        for file in activity["output"]
+    }
     for path in products:
         if sha256_of(field / path) != made.get(path.as_posix()):
             raise InputError(
@@ -85,7 +92,7 @@ def _require_as_made(field, products, activities):
 def _about(facts):
     title = "Sky maps of the field {field}"
     text = "{n_runs} observations from {start} to {stop} UTC, stacked."
-    return About(*(one.format(**facts) for one in (title, text, LICENSE)))
+    return About(*(part.format(**facts) for part in (title, text, LICENSE)))
 
 
 def _yaml(config):
@@ -106,7 +113,7 @@ def _records(field, products):
     """Return the activities that led to the products, and the machines on which they ran."""
     activities, systems = read_folder(field)
     activities = history(activities, [path.as_posix() for path in products])
-    machines = {one["system"] for one in activities} & systems.keys()
+    machines = {activity["system"] for activity in activities} & systems.keys()
     return activities, {name: systems[name] for name in sorted(machines)}
 
 

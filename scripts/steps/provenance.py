@@ -10,5 +10,5 @@ def run(inputs, outputs, origin):
     path = Path(outputs["prov"])
     field = path.parents[1]
     activities, systems = read_folder(field)
-    products = [Path(one).relative_to(field).as_posix() for one in inputs["products"]]
+    products = [Path(path).relative_to(field).as_posix() for path in inputs["products"]]
     path.write_text(prov_json(history(activities, products), systems), encoding="utf-8")

@@ -52,8 +52,12 @@ def run(
     images = dict(zip(bands, images, strict=True))
     provenances = {
         name: Provenance.of(
-            one, config, bands[name], origin=origin, cards=(*run_cards(one), *cards)
+            run_of_band,
+            config,
+            bands[name],
+            origin=origin,
+            cards=(*run_cards(run_of_band), *cards),
         )
-        for name, one in images.items()
+        for name, run_of_band in images.items()
     }
     write_bands(outputs["images"], images, provenances, for_integral_flux)

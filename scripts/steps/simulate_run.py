@@ -9,7 +9,7 @@ def run(inputs, outputs, origin, *, simulation, obs_id):
     runs = simulated_runs(
         simulation["center"], simulation["wobble"], simulation["n_runs"], seed
     )
-    simulated = next(one for one in runs if one.obs_id == obs_id)
+    simulated = next(run for run in runs if run.obs_id == obs_id)
     model = BackgroundModel(simulation["bkg_gradient"])
     hdus = observation_hdus(simulated, model, simulation["sources"], seed)
     write_hdus(outputs["dl3"], hdus)

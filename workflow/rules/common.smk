@@ -124,8 +124,8 @@ def in_results(outputs):
 
 def record_of(step_name, folder="{field}"):
     """Return where a step records what it did: the log of its rule."""
-    others = [f"-{{{one}}}" for one in STEPS[step_name] if one != "field"]
-    return f"{RESULTS}/{folder}/provenance/{step_name}{''.join(others)}.json"
+    parts = [f"-{{{wildcard}}}" for wildcard in STEPS[step_name] if wildcard != "field"]
+    return f"{RESULTS}/{folder}/provenance/{step_name}{''.join(parts)}.json"
 
 
 contents = Contents(".snakemake/contents.json")
@@ -149,7 +149,7 @@ def perform(input, output, params, record):
     outputs.pop("record", None)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
-        said = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
+        messages = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
     except Exception as error:
         text = str(error)
         if not isinstance(error, (InputError, WorkerKilled)):
@@ -158,7 +158,7 @@ def perform(input, output, params, record):
         write_failure(str(record), name, text)
         raise
     performed.add(name)
-    warnings.extend(f"{output[0]}: {text}" for text in said)
+    warnings.extend(f"{output[0]}: {text}" for text in messages)
 
 
 def parameters_of(step_name, upstream=(), contents=None, **named):
@@ -222,7 +222,7 @@ def hash_of(recipes):
     """Return the parameter `upstream`: a hash of the recipes that some functions return."""
 
     def of_job(wildcards):
-        found = [one for function in recipes for one in function(wildcards)]
+        found = [known for function in recipes for known in function(wildcards)]
         return sha256(" ".join(found).encode()).hexdigest()[:16]
 
     return of_job
@@ -262,7 +262,7 @@ def is_made_here(path):
 
 
 def by_content(files):
-    """Input that counts by its content alone: together with `names_and_contents`.
+    """Return input that counts by its content alone, together with `names_and_contents`.
 
     Snakemake does not look at the content of a file that is older than a result.
     """

@@ -2,7 +2,7 @@
 
 
 def inputs_of_maps(wildcards):
-    """The images of the band that maps are made from, and the exclusion mask."""
+    """Return the images of a band that maps are made from, and the exclusion mask."""
     kinds = ["counts", "bkg", "exposure"]
     if field_of(wildcards).has_ring:
         kinds += ["off", "acceptance", "acceptance_off"]
@@ -38,7 +38,7 @@ for variant in variants("maps"):
 
 
 def recipes_of_maps(wildcards):
-    """Of the maps of the field in all bands, if it has any."""
+    """Yield the recipes of the maps of a field in all bands, if it has any."""
     field = field_of(wildcards)
     if field.has_background:
         for band in field.energy_bands:

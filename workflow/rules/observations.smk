@@ -117,6 +117,6 @@ def index_row(wildcards):
 
 
 def recipes_of_data(wildcards):
-    """Of the simulation of a run; what else is read counts by its content."""
+    """Yield the recipe of the simulation of a run; other files count by their content."""
     if settings.simulation:
         yield recipe("simulate_run", obs_id=wildcards.obs_id)

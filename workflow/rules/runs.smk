@@ -15,7 +15,7 @@ def inputs_of_run(wildcards):
 
 
 def recipes_of_acceptance(wildcards):
-    """Of the acceptance of a run, if it has one."""
+    """Yield the recipe of the acceptance of a run, if it has one."""
     if field_of(wildcards).has_acceptance:
         zenith = zenith_bin(wildcards)
         yield recipe("acceptance", field=wildcards.field, zenith=zenith)
@@ -72,14 +72,14 @@ for variant in variants("run_images"):
 
 
 def run_files(runs):
-    """Return the images of some runs."""
+    """Return a function that returns the images of some runs."""
     return lambda wildcards: [
         f"{RESULTS}/{wildcards.field}/runs/{obs_id}.fits" for obs_id in runs(wildcards)
     ]
 
 
 def recipes_of_runs(runs):
-    """Of the images of some runs."""
+    """Return a function that returns the recipes of the images of some runs."""
     return lambda wildcards: [
         recipe("run_images", field=wildcards.field, obs_id=str(obs_id))
         for obs_id in runs(wildcards)

@@ -2,7 +2,7 @@
 
 
 def recipes_of_mask(wildcards):
-    """Of the exclusion mask, if the field has a background."""
+    """Yield the recipe of the exclusion mask, if the field has a background."""
     field = field_of(wildcards)
     if field.has_background:
         maker = "search_sources" if field.has_search else "exclusion_mask"

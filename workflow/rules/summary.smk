@@ -4,7 +4,7 @@ from gammastack.summary import format_summary
 
 
 def fields_and_bands():
-    """Folder of each band, and the image of it that tells most."""
+    """Yield the folder of each band, and the name of the image that tells most."""
     for name, field in settings.fields.items():
         image = "significance" if field.has_background else "counts"
         for band in field.energy_bands:

@@ -50,8 +50,8 @@ class Bundle:
     def products(self):
         """Return the final results, named from the folder of the field."""
         prefix = self.product("")
-        names = [one[len(prefix) :] for one in self.names if one.startswith(prefix)]
-        return [one for one in names if is_product(one)]
+        names = [name[len(prefix) :] for name in self.names if name.startswith(prefix)]
+        return [name for name in names if is_product(name)]
 
     def unknown(self):
         """Return the files in a results folder that are neither products nor records."""
@@ -64,7 +64,7 @@ class Bundle:
     def records(self):
         """Return activities and systems, see `gammastack.provenance.records.read_records`."""
         return read_records(
-            {one: self.read(one) for one in filter(is_record, self.names)}
+            {name: self.read(name) for name in filter(is_record, self.names)}
         )
 
 
@@ -93,7 +93,7 @@ def open_bundle(path):
         except Exception as error:
             raise InputError(f"{path}: {name} is damaged ({error})") from error
 
-    names = sorted(one for one in archive.namelist() if not one.endswith("/"))
+    names = sorted(name for name in archive.namelist() if not name.endswith("/"))
     return Bundle(path, names, True, read)
 
 
@@ -107,13 +107,13 @@ def _from_folder(path):
     )
     is_archive = (path / MANIFEST).is_file() or (path / PRODUCTS).is_dir()
     names = sorted(
-        one
-        for one in files
-        if not (is_archive and (one.startswith(REBUILT) or "__pycache__" in one))
+        file
+        for file in files
+        if not (is_archive and (file.startswith(REBUILT) or "__pycache__" in file))
     )
     if "summary.csv" in names:
         raise InputError(f"{path}: the results of several fields; give one of them")
-    if not is_archive and not any(one.startswith(f"{FOLDER}/") for one in names):
+    if not is_archive and not any(name.startswith(f"{FOLDER}/") for name in names):
         raise InputError(
             f"{path}: neither an archive nor the results of a field, such as results/crab"
         )

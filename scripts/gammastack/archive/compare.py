@@ -106,7 +106,7 @@ def compare(a, b):
     """
     of_a, of_b = _names(a), _names(b)
     common = sorted(of_a & of_b)
-    changed = [one for one in common if _content(a, one) != _content(b, one)]
+    changed = [name for name in common if _content(a, name) != _content(b, name)]
     if of_a == of_b and not changed:
         return Comparison(
             True,
@@ -214,7 +214,7 @@ def norm_difference(old, new):
 
 
 def _names(bundle):
-    names = {one for one in bundle.products() if one.endswith((".fits", ".csv"))}
+    names = {name for name in bundle.products() if name.endswith((".fits", ".csv"))}
     if not names:
         raise InputError(f"{bundle.path}: there are no maps and no tables in it")
     return names
@@ -265,14 +265,14 @@ def _differences(name, old, new):
         yield MAPS, f"{name}: {text}"
     if old.runs is not None and new.runs is not None:
         yield from _run_differences(old, new)
-    settings = (_flat(read_config(one.header)) for one in (old, new))
+    settings = (_flat(read_config(hdu.header)) for hdu in (old, new))
     for key, x, y in _changes(*settings):
         yield CONFIG, _setting(key, x, y)
     for file in sorted(_changed_files(old, new, "exclusion")[0]):
         yield CONFIG, f"the file {file} of the exclusions has another content"
     for package, x, y in _changes(old.origin.packages, new.origin.packages):
         yield CODE, f"{package} {x} -> {y}"
-    cards = ({key: str(one.header[key]) for key in one.header} for one in (old, new))
+    cards = ({key: str(hdu.header[key]) for key in hdu.header} for hdu in (old, new))
     for key, x, y in _changes(*cards):
         if key == "CREATOR":
             yield CODE, f"program {x} -> {y}"
@@ -283,7 +283,7 @@ def _differences(name, old, new):
 def _changes(old, new):
     """Return the keys of two dictionaries whose values differ, with both values."""
     for key in sorted(old.keys() | new.keys()):
-        x, y = (one.get(key, "none") for one in (old, new))
+        x, y = (table.get(key, "none") for table in (old, new))
         if x != y:
             yield key, x, y
 
@@ -296,7 +296,7 @@ def _map_text(product, old, new):
     if not _same_wcs(old.header, new.header):
         return "the pixels are at other positions (WCS), not compared"
     parts, counted = [], product.unit if product.unit in NO_UNITS else ""
-    units = [one.header["BUNIT"] or counted for one in (old, new)]
+    units = [hdu.header["BUNIT"] or counted for hdu in (old, new)]
     if units[0] != units[1]:
         parts.append(f"unit '{units[0]}' -> '{units[1]}'")
     found = map_difference(old.data, new.data)
@@ -317,7 +317,7 @@ def _map_text(product, old, new):
 
 
 def _same_wcs(old, new):
-    old, new = (ImageGeometry.from_header(one).header() for one in (old, new))
+    old, new = (ImageGeometry.from_header(header).header() for header in (old, new))
     return list(old) == list(new) and all(
         x == y if isinstance(x, str) else isclose(x, y, rel_tol=1e-9, abs_tol=1e-9)
         for x, y in zip(old.values(), new.values(), strict=True)
@@ -326,9 +326,9 @@ def _same_wcs(old, new):
 
 def _run_differences(old, new):
     x, y = old.runs, new.runs
-    livetimes = [one.loc[one["status"] == "used", "livetime"] for one in (x, y)]
+    livetimes = [runs.loc[runs["status"] == "used", "livetime"] for runs in (x, y)]
     n_used, hours = zip(
-        *((len(one), one.sum() / 3600) for one in livetimes), strict=True
+        *((len(livetime), livetime.sum() / 3600) for livetime in livetimes), strict=True
     )
     if n_used[0] != n_used[1] or hours[0] != hours[1]:
         yield (
@@ -346,14 +346,18 @@ def _run_differences(old, new):
     shared = x.index.intersection(y.index)
     x, y = x.loc[shared], y.loc[shared]
     files = _changed_files(old, new, "dl3")
-    names = [f"{one} ({', '.join(sorted(files[one]))})" for one in shared if files[one]]
+    names = [
+        f"{obs_id} ({', '.join(sorted(files[obs_id]))})"
+        for obs_id in shared
+        if files[obs_id]
+    ]
     if names:
         yield (
             RUNS,
             f"DL3 files of {_runs(len(names))} differ in content: {_list(names)}",
         )
     others = shared[x["status"] != y["status"]]
-    names = [_status_change(x.loc[one], y.loc[one]) for one in others]
+    names = [_status_change(x.loc[obs_id], y.loc[obs_id]) for obs_id in others]
     if names:
         yield RUNS, f"{_runs(len(names))} with another status: {_list(names)}"
     if text := norm_difference(x, y):
@@ -371,8 +375,8 @@ def _status_change(old, new):
 def _changed_files(old, new, kind):
     """Return the names by OBS_ID of input files whose content only one product used."""
     a, b = (
-        {(row[1], row[3]): row[2] for row in one.origin.inputs if row[0] == kind}
-        for one in (old, new)
+        {(row[1], row[3]): row[2] for row in table.origin.inputs if row[0] == kind}
+        for table in (old, new)
     )
     files = defaultdict(set)
     for obs_id, digest in a.keys() ^ b.keys():
@@ -385,7 +389,7 @@ def _flat(value, key=""):
     if not isinstance(value, dict):
         return {key: value}
     parts = (_flat(part, f"{key}.{name}".lstrip(".")) for name, part in value.items())
-    return {name: part for one in parts for name, part in one.items()}
+    return {name: part for table in parts for name, part in table.items()}
 
 
 def _setting(key, old, new):
@@ -393,8 +397,8 @@ def _setting(key, old, new):
     if key != "exclusion_mask" or "none" in (old, new):
         return f"{key}: {_text(old)} -> {_text(new)}"
     alone = {
-        "A": [_text(one) for one in old if one not in new],
-        "B": [_text(one) for one in new if one not in old],
+        "A": [_text(item) for item in old if item not in new],
+        "B": [_text(item) for item in new if item not in old],
     }
     texts = [
         f"only in {label}: {_list(found)}" for label, found in alone.items() if found
@@ -411,7 +415,9 @@ def _code_lines(changes, a, b):
     known = [_modules(bundle) for bundle in (a, b)] if changes else []
     steps = defaultdict(list)
     for step, *hashes in sorted(changes):
-        old, new = (of.get((step, one)) for of, one in zip(known, hashes, strict=True))
+        old, new = (
+            of.get((step, digest)) for of, digest in zip(known, hashes, strict=True)
+        )
         text = "{} -> {} (no record of the modules)".format(*hashes)
         if old and new:
             text = _list(name for name, *_ in _changes(old, new))
@@ -424,7 +430,8 @@ def _modules(bundle):
     try:
         activities, _ = bundle.records()
         made_of = [
-            (one["activity_name"], one["software"]["modules"]) for one in activities
+            (activity["activity_name"], activity["software"]["modules"])
+            for activity in activities
         ]
         return {(step, code_hash(modules)): modules for step, modules in made_of}
     except (InputError, AttributeError, KeyError, TypeError) as error:

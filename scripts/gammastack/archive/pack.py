@@ -81,8 +81,8 @@ def pinned_config(config, field, obs_ids):
     files : dict of str to str
         Path of each of these files by its name in the archive.
     """
-    own = config["fields"][field] or {}
-    own = {**own, "observations": {"obs_ids": obs_ids}}
+    given = config["fields"][field] or {}
+    given = {**given, "observations": {"obs_ids": obs_ids}}
     files = {}
 
     def archived(number, item):
@@ -94,14 +94,14 @@ def pinned_config(config, field, obs_ids):
         files[name] = path
         return with_file(item, f"../{name}")
 
-    exclusions = own.get("exclusion_mask", config.get("exclusion_mask", []))
+    exclusions = given.get("exclusion_mask", config.get("exclusion_mask", []))
     if exclusions:
-        own["exclusion_mask"] = [
+        given["exclusion_mask"] = [
             archived(number, item) for number, item in enumerate(exclusions, 1)
         ]
-    others = {"results", "fields", *own}
-    top = {key: value for key, value in config.items() if key not in others}
-    return {**top, "fields": {field: own}}, files
+    replaced = {"results", "fields", *given}
+    top = {key: value for key, value in config.items() if key not in replaced}
+    return {**top, "fields": {field: given}}, files
 
 
 def write_manifest(folder):
@@ -121,7 +121,7 @@ def pack(folder, path):
     """
     folder, path = Path(folder), Path(path)
     with ZipFile(path, "w") as archive:
-        for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             info = ZipInfo(file.relative_to(folder).as_posix())
             info.compress_type = ZIP_DEFLATED
             info.external_attr = 0o644 << 16

@@ -84,7 +84,7 @@ def crate_metadata(folder, about, activities, systems):
     str
     """
     folder = Path(folder)
-    names = dict.fromkeys(one["system"] for one in activities)
+    names = dict.fromkeys(activity["system"] for activity in activities)
     systems = {name: systems[name] for name in names if name in systems}
     crate = ROCrate(version="1.1")
     crate.metadata.extra_terms = TERMS
@@ -135,15 +135,15 @@ def _describe_root(crate, about):
 
 
 def _add_action(crate, about, activities):
-    commands = sorted({" ".join(one["arguments"]) for one in activities})
+    commands = sorted({" ".join(activity["arguments"]) for activity in activities})
     return _add(
         crate,
         "#run",
         "CreateAction",
         name=f"Run of gammastack for {about.name}",
         description="\n".join(commands),
-        startTime=min(one["start"]["time_utc"] for one in activities) + UTC,
-        endTime=max(one["stop"]["time_utc"] for one in activities) + UTC,
+        startTime=min(activity["start"]["time_utc"] for activity in activities) + UTC,
+        endTime=max(activity["stop"]["time_utc"] for activity in activities) + UTC,
         actionStatus="http://schema.org/CompletedActionStatus",
     )
 
@@ -206,7 +206,7 @@ def _add_data(crate, activities, files):
     need not be there, and nobody tries to download it.
     """
     archived = {file["sha256"]: file for file in files.values()}
-    inputs = (file for one in activities for file in one["input"])
+    inputs = (file for activity in activities for file in activity["input"])
     data = {file["sha256"]: file for file in inputs if file["kind"] == "data"}
     by_role = {}
     for digest, file in data.items():
@@ -232,8 +232,8 @@ def _parameter(crate, name, files):
 
 def _add_people(crate, activities):
     """Add the users."""
-    users = dict.fromkeys(one["user"] for one in activities)
-    return [_add(crate, f"#user-{quote(one)}", "Person", name=one) for one in users]
+    users = dict.fromkeys(activity["user"] for activity in activities)
+    return [_add(crate, f"#user-{quote(user)}", "Person", name=user) for user in users]
 
 
 def _citation(crate, folder):
@@ -266,11 +266,17 @@ def _license(crate, text):
 def _software(crate, activities, systems):
     """Add Python, Snakemake and the packages that the steps import."""
     versions = {
-        item for one in activities for item in one["software"]["packages"].items()
+        item
+        for activity in activities
+        for item in activity["software"]["packages"].items()
     }
     pythons = [system["python"] for system in systems.values()]
     packages = (package for python in pythons for package in python["packages"])
-    versions |= {(ENGINE, one["version"]) for one in packages if one["name"] == ENGINE}
+    versions |= {
+        (ENGINE, package["version"])
+        for package in packages
+        if package["name"] == ENGINE
+    }
     urls = {
         (name, version): f"https://pypi.org/project/{name}/{version}/"
         for name, version in sorted(versions)

@@ -141,7 +141,11 @@ def _note_new_config(bundle, manifest, findings):
 
 def _check_results(bundle, activities, products, findings):
     """Compare results with what the records say of them."""
-    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    made = {
+        file["url"]: file["sha256"]
+        for activity in activities
+        for file in activity["output"]
+    }
     names, wanted = set(bundle.names), set(products)
     left_over = {name for name in bundle.products() if name not in wanted}
     checked = {url for url in made if url in wanted or url in names} - left_over
@@ -182,8 +186,8 @@ def _check_origins(bundle, activities, products, reasons, findings):
         reasons.add(activity, text)
     known = {
         (Path(file["url"]).name, file["sha256"])
-        for one in activities
-        for file in one["input"]
+        for activity in activities
+        for file in activity["input"]
     }
     unknown = set()
     names = set(bundle.names)
@@ -298,7 +302,7 @@ def _find(file, activity, store):
         except InputError:
             return None
         name = Path(file["url"]).name
-        paths = [one.path for one in located if Path(one.path).name == name]
+        paths = [hdu.path for hdu in located if Path(hdu.path).name == name]
     return next((path for path in paths if Path(path).is_file()), None)
 
 
@@ -326,7 +330,9 @@ def _check_settings(activities, settings, store, reasons):
     # The records hold the settings as JSON.
     now = json.loads(json.dumps(asdict(settings)))
     now |= now["acceptance"] or {}
-    used = {one["config"]["obs_id"] for one in activities if _is_of_run(one)}
+    used = {
+        activity["config"]["obs_id"] for activity in activities if _is_of_run(activity)
+    }
     changes = _changes_of_runs(used, settings, store)
     for activity in activities:
         then = dict(activity["config"])
@@ -377,7 +383,7 @@ def report(findings):
     if findings.n_data:
         intact += f", {findings.n_data} input files as they were read"
     if not findings.changes:
-        if any(one.startswith("not checked") for one in findings.notes):
+        if any(note.startswith("not checked") for note in findings.notes):
             return [*lines, f"OK as far as it was checked: {intact}."], 0
         return [*lines, f"OK: {intact}; a rebuild would make the same."], 0
     lines += findings.changes

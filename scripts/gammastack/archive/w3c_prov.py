@@ -61,18 +61,18 @@ def prov_json(activities, systems):
 
 
 def _add_entities(document, activities, systems):
-    files = {_file(one): one for activity in activities for one in _files(activity)}
+    files = {_file(file): file for activity in activities for file in _files(activity)}
     for identifier, file in files.items():
         attributes = _attributes({"sha256": file["sha256"], "size": file["size"]})
         kind = {PROV_TYPE: TERMS[file["kind"]], PROV_LOCATION: file["url"]}
         document.entity(identifier, kind | attributes)
-    plans = {_plan(one): one["software"] for one in activities}
+    plans = {_plan(activity): activity["software"] for activity in activities}
     for identifier, software in plans.items():
         # This hash is the one in the headers of the products.
         attributes = _attributes({"code": code_hash(software["modules"])} | software)
         document.entity(identifier, {PROV_TYPE: PROV["Plan"]} | attributes)
     # Of a machine that made results found in a cache, only the name may be known.
-    hosts = {one["system"]: {"host": one["host"]} for one in activities}
+    hosts = {activity["system"]: {"host": activity["host"]} for activity in activities}
     for name, host in hosts.items():
         attributes = _attributes(_flat(systems.get(name, host)))
         document.entity(TERMS[name], {PROV_TYPE: TERMS[ENVIRONMENT]} | attributes)
@@ -80,14 +80,18 @@ def _add_entities(document, activities, systems):
 
 def _add_agents(document, activities, systems):
     """Add software and people, and who is responsible for software and products."""
-    versions = {_software(one): one["software"]["version"] for one in activities}
+    versions = {
+        _software(activity): activity["software"]["version"] for activity in activities
+    }
     for identifier, version in versions.items():
         attributes = _attributes({"version": version})
         document.agent(identifier, {PROV_TYPE: PROV["SoftwareAgent"]} | attributes)
-    for user in dict.fromkeys(one["user"] for one in activities):
+    for user in dict.fromkeys(activity["user"] for activity in activities):
         attributes = _attributes({"user": user})
         document.agent(_person(user), {PROV_TYPE: PROV["Person"]} | attributes)
-    on_behalf = ((_software(one), _person(one["user"])) for one in activities)
+    on_behalf = (
+        (_software(activity), _person(activity["user"])) for activity in activities
+    )
     for software, person in dict.fromkeys(on_behalf):
         document.delegation(software, person)
     read = {_file(file) for activity in activities for file in activity["input"]}

@@ -166,16 +166,16 @@ def read_config(settings):
         simulation = _simulation(settings["simulation"])
         common["datastore"] = f"{results}/{SIMULATED_STORE}"
     fields = {}
-    for name, own in settings["fields"].items():
-        own = own or {}
-        if simulation and ("datastore" in own or "datastore" in settings):
+    for name, given in settings["fields"].items():
+        given = given or {}
+        if simulation and ("datastore" in given or "datastore" in settings):
             raise InputError(
                 "simulation and datastore exclude each other: delete the key simulation"
                 " to use your data, or datastore to use simulated data"
             )
         if name in TAKEN:
             raise InputError(f"fields: the name {name} is taken; choose another one")
-        fields[name] = _field(name, {**defaults, **common, **own})
+        fields[name] = _field(name, {**defaults, **common, **given})
     return Config(results, fields, simulation)
 
 

@@ -123,7 +123,7 @@ class Table:
         columns = {name: _column(values) for name, values in self.columns.items()}
         arrays = {name: array for name, (array, _) in columns.items()}
         n_rows = len(next(iter(arrays.values())))
-        rows = np.empty(n_rows, [(name, one.dtype) for name, one in arrays.items()])
+        rows = np.empty(n_rows, [(name, array.dtype) for name, array in arrays.items()])
         cards = []
         for number, (name, (array, form)) in enumerate(columns.items(), 1):
             rows[name] = array
@@ -146,7 +146,7 @@ def _column(values):
         code = "D" if array.dtype.kind == "f" else "K"
         return array.astype(TYPES[code]), code
     # FITS allows only ASCII.
-    texts = [str(one).encode("ascii", "backslashreplace") for one in array.tolist()]
+    texts = [str(value).encode("ascii", "backslashreplace") for value in array.tolist()]
     length = max(map(len, texts), default=1) or 1
     return np.array(texts, f"S{length}"), f"{length}A"
 

@@ -120,8 +120,8 @@ class Provenance:
         name : str, optional
             EXTNAME.
         """
-        own = card_text([("BUNIT", unit, "unit of the pixel values")])
-        return Image(data, _wcs_text(geometry) + own + self.text, name)
+        unit_card = card_text([("BUNIT", unit, "unit of the pixel values")])
+        return Image(data, _wcs_text(geometry) + unit_card + self.text, name)
 
     def table(self, columns, name, units=None):
         """Return a table HDU with provenance."""
@@ -137,7 +137,7 @@ class Provenance:
 @lru_cache(maxsize=1)
 def _wcs_text(geometry):
     cards = geometry.header().cards
-    return card_text((one.keyword, one.value, one.comment) for one in cards)
+    return card_text((card.keyword, card.value, card.comment) for card in cards)
 
 
 def runs_table(runs):
@@ -150,9 +150,9 @@ def runs_frame(hdu):
     """Return the `pandas.DataFrame` that `runs_table` was made from."""
     columns = hdu.table
     texts = {
-        name: one.astype(object)
-        for name, one in columns.items()
-        if one.dtype.kind == "U"
+        name: values.astype(object)
+        for name, values in columns.items()
+        if values.dtype.kind == "U"
     }
     return pd.DataFrame({**columns, **texts})
 

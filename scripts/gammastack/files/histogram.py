@@ -11,9 +11,9 @@ CARDS = {"offset_max": "OFFMAX", "ontime": "ONTIME", "n_obs": "N_OBS"}
 
 def write_histogram(path, histogram, provenance):
     """Write a `gammastack.acceptance.model.FieldOfViewHistogram`."""
-    own = card_text([("OFFMAX", histogram.offset_max, "[deg] largest offset")])
+    offset_card = card_text([("OFFMAX", histogram.offset_max, "[deg] largest offset")])
     hdus = [
-        Image(histogram.counts.astype(np.int32), own + provenance.text),
+        Image(histogram.counts.astype(np.int32), offset_card + provenance.text),
         Image(histogram.exposure, name="EXPOSURE"),
         Image(histogram.moments, name="MOMENTS"),
         Table({"EDGES": histogram.energy}, b"", "ENERGY"),

@@ -21,7 +21,7 @@ PATTERNS = {
 }
 # FITS has no unit for counted things.
 NO_UNITS = ("counts", "runs", "sigma")
-IMAGES = {one.name: one for one in TABLE if one.dtype}
+IMAGES = {product.name: product for product in TABLE if product.dtype}
 
 
 def wildcards(file):
@@ -37,12 +37,12 @@ def check_steps(steps):
     Steps that have code.
         Those for which there is code.
     """
-    coded, made = set(steps), {one.step for one in TABLE}
-    for one in TABLE:
-        if one.step not in coded or one.step not in STEPS:
+    coded, made = set(steps), {product.step for product in TABLE}
+    for product in TABLE:
+        if product.step not in coded or product.step not in STEPS:
             raise InputError(
-                f"gammastack/products.py: the step {one.step} that makes {one.file} is not"
-                f" in STEPS, or there is no scripts/steps/{one.step}.py"
+                f"gammastack/products.py: the step {product.step} that makes {product.file} is not"
+                f" in STEPS, or there is no scripts/steps/{product.step}.py"
             )
     for step in sorted(coded | STEPS.keys()):
         if step not in made:
@@ -55,10 +55,10 @@ def check_steps(steps):
 def products_of(field):
     """Return the products of a field, a `gammastack.config.fields.Field`, whatever their role."""
     return [
-        one
-        for one in TABLE
-        if "{field}" in one.file
-        and (not one.condition or getattr(field, one.condition))
+        product
+        for product in TABLE
+        if "{field}" in product.file
+        and (not product.condition or getattr(field, product.condition))
     ]
 
 
@@ -77,19 +77,19 @@ def outputs_of(step, field=None):
         A name is the product's, with its band or radius if the step makes several.
     """
     outputs = {}
-    for one in TABLE if field is None else products_of(field):
-        if one.step == step:
-            outputs |= _expanded(one, field, STEPS[step])
+    for product in TABLE if field is None else products_of(field):
+        if product.step == step:
+            outputs |= _expanded(product, field, STEPS[step])
     return outputs
 
 
 def _expanded(product, field, keep):
     """Expand the product for all bands and radii of the field, except for the wildcards to keep."""
-    filled = [one for one in ("band", "radius") if one in wildcards(product.file)]
-    filled = [one for one in filled if one not in keep]
+    filled = [name for name in ("band", "radius") if name in wildcards(product.file)]
+    filled = [name for name in filled if name not in keep]
     values = {"band": _bands(field), "radius": _radii(field)}
     outputs = {}
-    for chosen in combinations(*(values[one] for one in filled)):
+    for chosen in combinations(*(values[name] for name in filled)):
         name, file = product.name, product.file
         for wildcard, value in zip(filled, chosen, strict=True):
             name += value if wildcard == "radius" else f"_{value}"
@@ -118,7 +118,7 @@ def of_band(outputs, band):
 
 def of_radius(outputs, radius):
     """Return the outputs of a band that belong to a radius, by name of the product."""
-    names = [one.name for one in TABLE if "{radius}" in one.file]
+    names = [product.name for product in TABLE if "{radius}" in product.file]
     return {name: outputs[name + radius] for name in names if name + radius in outputs}
 
 
@@ -131,13 +131,13 @@ def final_products(field, zeniths=()):
     zeniths : iterable of str
         Bins of zenith angle that have an acceptance.
     """
-    for one in products_of(field):
-        if one.role != FINAL:
+    for product in products_of(field):
+        if product.role != FINAL:
             continue
-        for file in _expanded(one, field, ("field", "zenith")).values():
+        for file in _expanded(product, field, ("field", "zenith")).values():
             file = file.replace("{field}", field.name)
             if "{zenith}" in file:
-                yield from (file.replace("{zenith}", one) for one in zeniths)
+                yield from (file.replace("{zenith}", zenith) for zenith in zeniths)
             else:
                 yield file
 
@@ -154,8 +154,8 @@ def _pattern(file):
 
 def product_at(name):
     """Return the product at a path from the folder of its field; None if there is none."""
-    found = (one for one in TABLE if _pattern(one.file).fullmatch(name))
-    return next((one for one in found if "{field}" in one.file), None)
+    found = (product for product in TABLE if _pattern(product.file).fullmatch(name))
+    return next((product for product in found if "{field}" in product.file), None)
 
 
 def unit_of(product, for_integral_flux):
@@ -177,6 +177,6 @@ def hdu_name(name, band):
 
 def lines_of(step):
     """Return the lines of the table of products on a step: its products and what they hold."""
-    own = [one for one in TABLE if one.step == step]
-    held = {name for one in own for name in one.holds}
-    return [*own, *(one for one in TABLE if one.name in held)]
+    products = [product for product in TABLE if product.step == step]
+    held = {name for product in products for name in product.holds}
+    return [*products, *(product for product in TABLE if product.name in held)]

@@ -76,7 +76,7 @@ def expected_moments(background):
 
 def independent(image, radius):
     """Return the values of disks that do not overlap, on a grid: 1D array without NaN."""
-    step_x, step_y = (int(2 * one + 1e-6) + 1 for one in radius)
+    step_x, step_y = (int(2 * size + 1e-6) + 1 for size in radius)
     grid = image[step_y // 2 :: step_y, step_x // 2 :: step_x]
     return grid[np.isfinite(grid)]
 

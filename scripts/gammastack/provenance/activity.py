@@ -154,7 +154,9 @@ def _write_system(folder):
 @cache
 def _system():
     bits, linkage = platform.architecture()
-    packages = {one.name: one.version for one in distributions() if one.name}
+    packages = {
+        package.name: package.version for package in distributions() if package.name
+    }
     return json.dumps(
         {
             "executable": sys.executable,

@@ -94,7 +94,7 @@ class Origin:
         for origin in earlier:
             code |= origin.code
             packages |= origin.packages
-            data.update(one for one in origin.inputs if one[0] != INTERMEDIATE)
+            data.update(row for row in origin.inputs if row[0] != INTERMEDIATE)
         return Origin(
             code | self.code,
             dict(sorted((packages | self.packages).items())),

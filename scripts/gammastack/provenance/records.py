@@ -52,7 +52,7 @@ def read_folder(folder):
     folder = Path(folder)
     paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*.json")]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
-    return read_records({one: (folder / one).read_bytes() for one in names})
+    return read_records({name: (folder / name).read_bytes() for name in names})
 
 
 def read_records(files):
@@ -110,7 +110,9 @@ def history(activities, products):
     -------
     list of dict
     """
-    maker = {file["url"]: one for one in activities for file in one["output"]}
+    maker = {
+        file["url"]: activity for activity in activities for file in activity["output"]
+    }
     order, found, todo = TopologicalSorter(), {}, list(products)
     while todo:
         activity = maker.get(todo.pop())
@@ -118,7 +120,9 @@ def history(activities, products):
             continue
         uuid = activity["activity_uuid"]
         found[uuid] = activity
-        results = [one["url"] for one in activity["input"] if one["kind"] == "result"]
+        results = [
+            file["url"] for file in activity["input"] if file["kind"] == "result"
+        ]
         makers = {maker[url]["activity_uuid"] for url in results if url in maker}
         order.add(uuid, *sorted(makers))
         todo += results
@@ -138,7 +142,11 @@ def contradictions(activities):
     list of (dict, str)
         The activity, and what is wrong.
     """
-    made = {file["url"]: file["sha256"] for one in activities for file in one["output"]}
+    made = {
+        file["url"]: file["sha256"]
+        for activity in activities
+        for file in activity["output"]
+    }
     return [
         (activity, _contradiction(activity, file, made))
         for activity in activities

@@ -55,14 +55,14 @@ def software(module, folder):
         name = todo.pop()
         # Importing a module also imports its package.
         parent = name.rpartition(".")[0]
-        for one in {name, parent} - seen - {""}:
-            seen.add(one)
-            if path := _file(one, folder):
+        for part in {name, parent} - seen - {""}:
+            seen.add(part)
+            if path := _file(part, folder):
                 digest, imports = _analysed(path)
                 modules[path.relative_to(folder).as_posix()] = digest
                 todo += imports
             else:
-                packages.add(one.partition(".")[0])
+                packages.add(part.partition(".")[0])
     modules.pop(NOT_CODE, None)
     if TABLE in modules:
         modules[TABLE] = _hash(repr(lines_of(module.rpartition(".")[2])))
@@ -185,7 +185,7 @@ def _between(lines, start, stop):
 def _file(module, folder):
     path = folder.joinpath(*module.split("."))
     candidates = path.with_suffix(".py"), path / "__init__.py"
-    return next((one for one in candidates if one.is_file()), None)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 @cache
@@ -209,7 +209,10 @@ def _imports(source):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+            names += [
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
     return names
 
 

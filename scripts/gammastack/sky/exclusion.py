@@ -121,7 +121,9 @@ def read_catalog(path, radius=None):
 
 
 def _name_in(table, name):
-    names = (one for one in table.colnames if one.lower() in CATALOG_COLUMNS[name])
+    names = (
+        column for column in table.colnames if column.lower() in CATALOG_COLUMNS[name]
+    )
     return next(names, None)
 
 

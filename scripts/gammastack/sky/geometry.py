@@ -340,7 +340,7 @@ class ImageGeometry:
         if not places:
             return self._box(slice(0, 0), slice(0, 0))
         rows, columns = (
-            slice(min(one.start for one in axis), max(one.stop for one in axis))
+            slice(min(place.start for place in axis), max(place.stop for place in axis))
             for axis in zip(*places, strict=True)
         )
         return self._box(rows, columns)

@@ -60,7 +60,10 @@ def correlate_all(images, kernels):
     for kernel in kernels:
         y, x = (n // 2 for n in kernel.shape)
         kernel = rfft2(kernel, size)
-        yield [irfft2(one * kernel, size)[y : y + ny, x : x + nx] for one in transforms]
+        yield [
+            irfft2(transform * kernel, size)[y : y + ny, x : x + nx]
+            for transform in transforms
+        ]
 
 
 def sum_in_disk(image, kernel):

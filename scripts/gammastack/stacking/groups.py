@@ -46,7 +46,7 @@ def _divide(obs_ids, keys, prefix, capacity):
         return
     for digit in "0123":
         longer = prefix + digit
-        if inside := [one for one in obs_ids if keys[one].startswith(longer)]:
+        if inside := [obs_id for obs_id in obs_ids if keys[obs_id].startswith(longer)]:
             yield from _divide(inside, keys, longer, capacity)
 
 

@@ -49,7 +49,10 @@ class RingBackground:
         steps = np.arange(int(room / adaptive["stepsize"] + 1e-6) + 1)
         radii = r_in + steps * adaptive["stepsize"]
         return cls(
-            [ring_kernel(in_pixels(one), in_pixels(one + width)) for one in radii],
+            [
+                ring_kernel(in_pixels(radius), in_pixels(radius + width))
+                for radius in radii
+            ],
             disk_kernel(in_pixels(adaptive["theta"])),
             adaptive["threshold_alpha"],
         )

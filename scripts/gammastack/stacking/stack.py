@@ -187,7 +187,7 @@ def _contribution(run, bkg, use, ring):
         "model": run.bkg,
     }
     if ring is None:
-        return {kind: np.where(covered, one, 0) for kind, one in images.items()}
+        return {kind: np.where(covered, image, 0) for kind, image in images.items()}
     off, acceptance_off = ring.estimate(run.counts, bkg, use)
     known = covered & (acceptance_off > 0)
     alpha = np.divide(bkg, acceptance_off, out=np.zeros_like(bkg), where=known)
@@ -197,7 +197,7 @@ def _contribution(run, bkg, use, ring):
         "off": off,
         "acceptance_off": acceptance_off,
     }
-    kept = {kind: np.where(known, one, 0) for kind, one in images.items()}
+    kept = {kind: np.where(known, image, 0) for kind, image in images.items()}
     return {**kept, "n_without_off": covered & ~known}
 
 
