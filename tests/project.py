@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+import warm_snakemake
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
@@ -96,18 +96,14 @@ class Project:
     def snakemake(self, *arguments, cores=2, **environment):
         """Run Snakemake and return the `Invocation`."""
         before = set(self._logs())
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            env=shell_environment() | environment,
-            # So that a signal to the group of the invocation does not end the tests
-            start_new_session=True,
+        code, text = warm_snakemake.snakemake(
+            ["--cores", str(cores), *arguments],
+            self.folder,
+            shell_environment() | environment,
         )
         logs = [log.read_text() for log in self._logs() if log not in before]
         jobs = sorted(job for log in logs for job in executed_jobs(log))
-        return Invocation(done.returncode, done.stdout + done.stderr, jobs)
+        return Invocation(code, text, jobs)
 
     def plan(self, **environment):
         """Jobs that an invocation would execute, by a dry run, which prints them all."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from gammastack.archive.w3c_prov import prov_json
-from gammastack.provenance.records import history, read_folder
+from gammastack.errors import InputError
+from gammastack.provenance.records import contradictions, history, read_folder
 
 
 def run(inputs, outputs, origin):
@@ -11,4 +12,7 @@ def run(inputs, outputs, origin):
     field = path.parents[1]
     activities, systems = read_folder(field)
     products = [Path(path).relative_to(field).as_posix() for path in inputs["products"]]
-    path.write_text(prov_json(history(activities, products), systems), encoding="utf-8")
+    activities = history(activities, products)
+    for _, text in contradictions(activities):
+        raise InputError(f"{field}: {text}. Start again with --forceall")
+    path.write_text(prov_json(activities, systems), encoding="utf-8")

@@ -49,32 +49,6 @@ def products_of_field(wildcards):
     return field_products(wildcards.field)
 
 
-def records_of_field(wildcards):
-    """Return the records of all jobs that led to the products of a field."""
-    field = field_of(wildcards)
-    runs, zenith = selected_runs(field.name), zeniths(field)
-    values = {"obs_id": runs, "group": groups(field.name), "zenith": zenith}
-    values["band"] = field.energy_bands if field.has_background else []
-    steps = ["stack_group", "stack"]
-    if field.has_background:
-        steps += ["exclusion_mask", "maps"]
-    if field.has_search:
-        steps.append("search_sources")
-    if field.has_acceptance:
-        steps += ["run_histogram", "acceptance"]
-    for name in steps:
-        path = record_of(name).replace("{field}", field.name)
-        *_, wildcard = STEPS[name]
-        if wildcard == "field":
-            yield path
-        else:
-            yield from (
-                path.replace(f"{{{wildcard}}}", str(value))
-                for value in values[wildcard]
-            )
-    yield from (f"{RESULTS}/{field.name}/runs/{obs_id}.json" for obs_id in runs)
-
-
 for variant in variants("provenance"):
 
     rule:
@@ -82,7 +56,6 @@ for variant in variants("provenance"):
             variant.name
         input:
             products=products_of_field,
-            records=records_of_field,
         output:
             **variant.outputs,
         log:
@@ -106,7 +79,6 @@ for variant in variants("archive_of_field"):
             variant.name
         input:
             products=products_of_field,
-            records=records_of_field,
             prov=f"{RESULTS}/{{field}}/provenance/prov.json",
             code=by_content(project_files),
             exclusion=by_content(exclusion_files),
