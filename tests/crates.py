@@ -1,4 +1,4 @@
-"""What rocrate-validator says of an RO-Crate, without the network."""
+"""Checks of an RO-Crate by rocrate-validator, without network access."""
 
 import json
 from tempfile import TemporaryDirectory
@@ -9,8 +9,8 @@ from rocrate_validator.models import ValidationSettings
 from rocrate_validator.services import validate
 from rocrate_validator.utils.http import HttpRequester
 
-# The context of RO-Crate 1.1 (https://w3id.org/ro/crate/1.1/context), as far as a crate
-# of this program uses it: any other term is an error
+# The part of the context of RO-Crate 1.1 (https://w3id.org/ro/crate/1.1/context) that
+# the crates of this program use; any other term is an error
 SCHEMA_ORG = """
 CreativeWork Dataset Person Organization PropertyValue CreateAction ComputerLanguage
 SoftwareSourceCode SoftwareApplication about actionStatus additionalProperty
@@ -31,7 +31,7 @@ CONTEXT = {
 
 
 def validator_issues(crate, severity):
-    """Checks of the Workflow Run Crate that a folder or zip file does not pass.
+    """Return the checks of the Workflow Run Crate that a folder or zip file fails.
 
     Returns
     -------

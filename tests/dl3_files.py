@@ -14,7 +14,7 @@ OBS_ID = 20_000_000_123
 MJDREF = 59000
 ENERGY = np.array([0.5, 1, 2, 4])
 THETA = np.array([0, 1, 3])
-# All axes differ in length, so that a wrong order of axes shows
+# All axes differ in length, so that a wrong order of axes is noticed
 DETX = np.linspace(-2, 2, 5)
 DETY = np.linspace(-2.5, 2.5, 6)
 AREA = np.array([[1e4, 5e4, 9e4], [2e4, 6e4, 7e4]])  # m2, by offset and energy
@@ -47,7 +47,7 @@ class Table:
     header: dict = field(default_factory=dict)
 
     def hdu(self):
-        """As it is written to the file."""
+        """Return the HDU that is written to the file."""
         columns = []
         for name, column in self.columns.items():
             values = np.asarray(column.values)
@@ -63,7 +63,7 @@ class Table:
 
 
 def axis(name, edges, unit):
-    """The two columns of an axis of a response."""
+    """Return the two columns of an axis of a response."""
     return {
         f"{name}_LO": Column(np.array(edges[None, :-1], float), unit),
         f"{name}_HI": Column(np.array(edges[None, 1:], float), unit),
@@ -71,10 +71,10 @@ def axis(name, edges, unit):
 
 
 def response(order, axes, name, values, unit, *, c_order=False):
-    """Columns of a response whose axis columns come in `order`.
+    """Return the columns of a response whose axis columns come in `order`.
 
-    `values` has its axes in the order of the dictionary `axes`. FITS says that the axis
-    named first is the fastest one, the last one of a numpy array; `c_order` does not.
+    The axes of `values` have the order of the dictionary `axes`. In FITS the axis named
+    first varies fastest, as the last one of a numpy array does; `c_order` breaks this.
     """
     order = list(order)
     numpy_order = order if c_order else order[::-1]
@@ -86,13 +86,13 @@ def response(order, axes, name, values, unit, *, c_order=False):
 
 
 def aeff_columns(order=("ENERG", "THETA"), **options):
-    """Columns of the effective area."""
+    """Return the columns of the effective area."""
     axes = {"THETA": axis("THETA", THETA, "deg"), "ENERG": axis("ENERG", ENERGY, "TeV")}
     return response(order, axes, "EFFAREA", AREA, "m2", **options)
 
 
 def bkg_columns(order=("ENERG", "DETX", "DETY"), rate=RATE, **options):
-    """Columns of a background of three dimensions."""
+    """Return the columns of a background in three dimensions."""
     nx, ny = rate.shape[1:]
     axes = {
         "ENERG": axis("ENERG", ENERGY, "TeV"),
@@ -103,13 +103,13 @@ def bkg_columns(order=("ENERG", "DETX", "DETY"), rate=RATE, **options):
 
 
 def bkg_2d_columns(order=("ENERG", "THETA"), **options):
-    """Columns of a background of two dimensions."""
+    """Return the columns of a background in two dimensions."""
     axes = {"ENERG": axis("ENERG", ENERGY, "TeV"), "THETA": axis("THETA", THETA, "deg")}
     return response(order, axes, "BKG", RATE_2D, "s-1 MeV-1 sr-1", **options)
 
 
 def plain_run():
-    """A run as GADF wants it, by kind of HDU."""
+    """Return the tables of a run that conforms to GADF, by kind of HDU."""
     time = {"MJDREFI": MJDREF, "MJDREFF": 0.0, "TIMESYS": "TT", "TIMEUNIT": "s"}
     full = {"HDUCLASS": "GADF", "HDUCLAS3": "FULL-ENCLOSURE"}
     ra, dec = POINTING
@@ -138,7 +138,7 @@ def write_run(path, run):
 
 
 def locations(path, bkg="bkg_3d"):
-    """Where the HDUs of a run in one file are."""
+    """Return where the HDUs of a run in one file are."""
     classes = {"events": "events", "gti": "gti", "aeff": "aeff_2d", "bkg": bkg}
     return {
         kind: HDULocation(str(path), kind.upper(), hdu_class)
@@ -147,7 +147,7 @@ def locations(path, bkg="bkg_3d"):
 
 
 def text_table(name, rows, names):
-    """A table HDU of texts and integers."""
+    """Return a table HDU of texts and numbers."""
     columns = []
     for key, values in zip(names, zip(*rows, strict=True), strict=True):
         array = np.array(values)
@@ -162,7 +162,7 @@ HDU_CLASSES = {"events": "events", "gti": "gti", "aeff": "aeff_2d", "bkg": "bkg_
 
 
 def hdu_rows(obs_id, folder="", name="run.fits", classes=HDU_CLASSES):
-    """Rows of the HDU index for a run in one file."""
+    """Return the rows of the HDU index for a run in one file."""
     return [
         (obs_id, kind, hdu_class, folder, name, kind.upper())
         for kind, hdu_class in classes.items()
@@ -182,7 +182,7 @@ def write_index(folder, observations, hdus, *, ending=".fits.gz", base_dir=None)
 
 @contextmanager
 def refused(*words):
-    """Expect one `InputError` whose message holds all of the words."""
+    """Expect one `InputError` whose message contains all of the words."""
     with pytest.raises(InputError) as caught:
         yield
     message = str(caught.value)

@@ -1,8 +1,8 @@
-"""What gammapy 0.6 computed, on the readers of this program.
+"""The recipe of gammapy 0.6, applied to what the readers of this program return.
 
-Not how images should be made: rectangles in energy, livetime for the background, ten
-offsets for the exposure, events without background. It shows that the differences to
-the images of gammapy 0.6 are these and no others.
+This is not how images should be made: it takes rectangles in energy, livetime for the
+background, ten offsets for the exposure, and events where there is no background. It
+shows that our images differ from those of gammapy 0.6 in these points and no others.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Seed:
         return separation(self.geometry.pixel_vectors(), center)
 
     def counts(self, run):
-        """Events cut on their own offset, not on the good time intervals."""
+        """Count events, cut on their own offset but not on the good time intervals."""
         events = run.events
         center = unit_vectors(run.pointing.ra, run.pointing.dec)
         offset = separation(unit_vectors(events.ra, events.dec), center)
@@ -42,7 +42,7 @@ class Seed:
         return np.histogram2d(y, x, bins=edges)[0]
 
     def bkg(self, run):
-        """Ten rectangles, linear in energy; a cubic spline in the offset; livetime."""
+        """Use ten rectangles in energy, a cubic spline in the offset, and livetime."""
         edges = np.geomspace(*self.energy_band, 11)
         middle = np.sqrt(edges[1:] * edges[:-1])
         nodes = np.sqrt(run.bkg.energy[0] * run.bkg.energy[1])
@@ -57,7 +57,7 @@ class Seed:
         return np.where(seen, values, 0) * self.geometry.solid_angle() * run.livetime
 
     def exposure(self, run):
-        """A at ten offsets, summed over 100 bins."""
+        """Sum the area at ten offsets over 100 bins, and interpolate in between."""
         edges = np.geomspace(*self.energy_band, 101)
         middle = np.sqrt(edges[1:] * edges[:-1])
         e_ref = np.sqrt(edges[0] * edges[-1])

@@ -1,4 +1,4 @@
-"""Background models from runs against the closed formula of the simulation, and H.E.S.S. data."""
+"""Background models from runs, compared with closed formulas and H.E.S.S. data."""
 
 from dataclasses import replace
 from functools import cache
@@ -57,7 +57,7 @@ SOURCE = {"center": CENTER, "flux": 7e-11, "index": 2.6, "sigma": 0.05}
 
 @cache
 def observations(gradient, with_source=False):
-    """Eight runs in memory, with the background of the formula."""
+    """Return eight runs in memory, with the background of the formula."""
     model, observations = BackgroundModel(gradient), []
     for run in simulated_runs(CENTER, 0.7, 8, seed=11):
         run = replace(run, norm=1.0)
@@ -74,7 +74,7 @@ def observations(gradient, with_source=False):
 
 
 def circle(radius, center=CENTER):
-    """Mask without a circle."""
+    """Return a mask that excludes a circle."""
     return exclusion_mask(GEOMETRY, [{"center": center, "radius": radius}])[0]
 
 
@@ -86,7 +86,7 @@ def histogram_of(observations, mask=EVERYWHERE):
 
 
 def true_counts(histogram, gradient):
-    """Expected counts in the filled bins, from the formula."""
+    """Return the expected counts in the filled bins, from the formula."""
     lon, lat = histogram.positions
     model = BackgroundModel(gradient)
     spectrum = [
@@ -98,11 +98,11 @@ def true_counts(histogram, gradient):
 
 
 def distance(model, histogram, gradient):
-    """Squared distance between model and truth in units of the statistical errors.
+    """Return the squared distance between model and truth in statistical errors.
 
-    The fitted log rate has the covariance of the inverse Fisher matrix, the curvature of
-    the likelihood: sum(true counts * ln(model / truth)^2) is chi-squared, with as many
-    degrees of freedom as there are terms, times energy bins.
+    The covariance of the fitted log rate is the inverse of the Fisher matrix, which is
+    the curvature of the likelihood. So sum(true counts * ln(model / truth)^2) follows a
+    chi-squared distribution with (terms * energy bins) degrees of freedom.
     """
     truth = true_counts(histogram, gradient)
     fitted = expected_counts(model, histogram)[:, histogram.filled]
@@ -111,13 +111,13 @@ def distance(model, histogram, gradient):
 
 def assert_within_errors(model, histogram, gradient, n_terms):
     n = n_terms * (len(histogram.energy) - 1)
-    # The reader mixes neighbouring energy bins: rather too close than too far
+    # The reader mixes neighbouring energy bins, which tends to reduce the distance
     low, high = 0.6 * chi2.ppf(0.001, n), chi2.ppf(0.999, n)
     assert low < distance(model, histogram, gradient) < high
 
 
 def synthetic(energy, counts, binsz=0.5):
-    """Histogram without gaps with counts (n_energy,) per bin of the field of view."""
+    """Return a histogram without gaps, with counts (n_energy,) per bin of the field."""
     half = round(OFFSET_MAX / binsz)
     fov = binsz * np.arange(-half, half + 1)
     middle = (fov[:-1] + fov[1:]) / 2
@@ -151,7 +151,7 @@ def test_merged_bins_have_enough_events_and_keep_to_the_bands():
 
 
 def test_bins_are_merged_across_the_edge_of_a_band_if_there_is_no_other_way():
-    """Nothing above 10 TeV, which is not a band of its own."""
+    """The empty bin above 10 TeV, which is not a band, joins its neighbour."""
     fine = synthetic([1, 3, 10, 30], [5, 4, 0])
     merged = merge_energy_bins(fine, [(1, 10), (1, 30)], 100)
     assert merged.energy.tolist() == [1, 3, 30]
@@ -167,12 +167,12 @@ def test_histogram_holds_the_selected_events_and_the_solid_angle():
     assert_allclose(histogram.exposure.sum(), one.ontime * cap, rtol=2e-4)
     cut = histogram_of([one], circle(0.4))
     hole = 2 * np.pi * (1 - np.cos(np.radians(0.4)))
-    # 1257 points in the circle, some of 126 on its rim on the wrong side
+    # The circle has 1257 points, and some of the 126 on its rim are on the wrong side
     assert_allclose(cut.exposure.sum(), one.ontime * (cap - hole), rtol=4e-4)
 
 
 def test_excluded_sky_is_where_the_mask_says():
-    """The run points 0.7 deg north of the circle's centre: its hole is in the south."""
+    """The run points 0.7 deg north of the circle, so the hole is in its south."""
     one = observations(0.15)[0]
     full, cut = histogram_of([one]), histogram_of([one], circle(0.4))
     missing = full.exposure - cut.exposure
@@ -180,7 +180,7 @@ def test_excluded_sky_is_where_the_mask_says():
     lon, lat = np.meshgrid(middle, middle, indexing="ij")
     place = [np.average(axis, weights=missing) for axis in (lon, lat)]
     assert_allclose(place, [0, -0.7], atol=0.005)
-    # One degree of right ascension to the west
+    # This circle is one degree of right ascension further to the west
     west = circle(0.4, (CENTER[0] - 1, CENTER[1]))
     cut = histogram_of([one], west)
     missing = full.exposure - cut.exposure
@@ -192,7 +192,7 @@ def test_excluded_sky_is_where_the_mask_says():
         events.ra[selected], events.dec[selected]
     )
     assert inside.all()
-    # But for those in corners of bins whose points are all excluded
+    # Missing are events in corners of bins whose points are all excluded
     assert_allclose(cut.counts.sum(), west[rows, columns].sum(), atol=3)
 
 
@@ -206,7 +206,7 @@ def test_excluded_sky_is_where_the_mask_says():
     ],
 )
 def test_closure(gradient, shape, degree, n_terms):
-    """The truth is a polynomial of the lowest of the degrees of each shape."""
+    """Fits agree with the truth, which is a polynomial of each shape's lower degree."""
     histogram = merge_energy_bins(histogram_of(observations(gradient)), BANDS)
     model = fit_acceptance(histogram, shape, degree)
     assert_within_errors(model, histogram, gradient, n_terms)
@@ -236,9 +236,9 @@ def test_counts_of_each_energy_bin_and_band_are_reproduced(shape, degree):
 
 
 def test_fit_is_the_maximum_of_the_likelihood():
-    """Also the moments of the data along the terms are those of the model, here lon and lat.
+    """The moments of the model along its terms, lon and lat, are those of the data.
 
-    To 0.5 % of the root mean square: the model mixes the shapes of neighbouring bins.
+    They agree to 0.5 % of the rms, because the model mixes shapes of neighbouring bins.
     """
     histogram = merge_energy_bins(histogram_of(observations(0.15)), BANDS)
     expected = expected_counts(fit_acceptance(histogram, "2d", 2), histogram)
@@ -251,7 +251,7 @@ def test_fit_is_the_maximum_of_the_likelihood():
 
 @pytest.mark.parametrize("excluded", [True, False])
 def test_a_source(excluded):
-    """Excluded it changes nothing; otherwise the model is wrong where it is."""
+    """An excluded source changes nothing; otherwise the model is wrong where it is."""
     mask = circle(0.4) if excluded else EVERYWHERE
     histogram = histogram_of(observations(0.15, with_source=True), mask)
     histogram = merge_energy_bins(histogram, BANDS)
@@ -269,7 +269,7 @@ def test_a_source(excluded):
 
 @pytest.mark.parametrize("shape, gradient", [("radial", 0.0), ("2d", 0.15)])
 def test_exclusions_at_the_edge_of_the_field_do_not_bias(shape, gradient):
-    """A circle beyond which only a sliver of the field of view is left."""
+    """Beyond the excluded circle only a sliver of the field of view is left."""
     mask = circle(1.0, (CENTER[0] + 1.9, CENTER[1] + 0.5))
     histogram = merge_energy_bins(histogram_of(observations(gradient), mask), BANDS)
     model = fit_acceptance(histogram, shape, 2)
@@ -279,15 +279,15 @@ def test_exclusions_at_the_edge_of_the_field_do_not_bias(shape, gradient):
     assert_within_errors(model, histogram, gradient, {"radial": 3, "2d": 6}[shape])
     truth = true_counts(everywhere, gradient).sum()
     fitted = expected_counts(model, everywhere).sum()
-    # Five times the error of the total
+    # The tolerance is five times the error of the total
     assert_allclose(fitted, truth, rtol=5 / np.sqrt(histogram.counts.sum()))
 
 
 @pytest.mark.parametrize("index", [1.0, 2.7, 4.5])
 def test_steep_spectrum_in_wide_bins(index):
-    """Two bins per decade and hardly any statistical error: integrals to 0.1 %.
+    """With two bins per decade and many counts, integrals are correct to 0.1 %.
 
-    Within a bin too, as a power law between the bins is what the reader interpolates.
+    This also holds within a bin, because the reader interpolates with power laws.
     """
     energy = energy_edges([(0.3, 30)], per_decade=2)
     spectrum = np.array([power_law_integral(b, index, 1.0) for b in pairwise(energy)])
@@ -304,13 +304,13 @@ def test_steep_spectrum_in_wide_bins(index):
 
 @pytest.mark.parametrize("shape, degree", [("radial", 6), ("2d", 8)])
 def test_polynomials_end_at_the_rim(shape, degree):
-    """All nodes stay within the rates inside and one cell further out."""
+    """Polynomials of high degree do not run away at the rim, nor one cell beyond it."""
     histogram = merge_energy_bins(histogram_of(observations(0.0)[:4]), [(0.5, 1.0)])
     model = fit_acceptance(histogram, shape, degree)
     model.require((0.5, 10.0), OFFSET_MAX)
     fitted = expected_counts(model, histogram)[:, histogram.filled]
     truth = true_counts(histogram, 0.0)
-    # Six events per bin and term at the rim, where the rate is a third of the centre's
+    # There are six events per bin and term at the rim, at a third of the central rate
     assert np.abs(np.log(fitted[0] / truth[0])).max() < 1
     assert np.abs(np.log(model.rate[0] / model.rate[0].max())).max() < 3
 
@@ -332,10 +332,10 @@ def test_beyond_the_rim_the_rate_stays(shape):
 
 
 def test_background_image_is_that_of_the_true_response(simulated_store):
-    """Four runs; in the mean square six terms are off by 6 / events.
+    """A fit of six terms to four runs has a mean square error of 6 / events.
 
-    Measured: 2.5 % with 15,445 events below 1 TeV (2.0 % expected), and 2.2 % with 6878
-    events above (3.0 %); 9 % in the worst pixel, at the rim.
+    Measured rms: 2.5 % with 15,445 events below 1 TeV (2.0 % expected), and 2.2 % with
+    6878 events above (3.0 % expected); the worst pixel, at the rim, is off by 9 %.
     """
     store, runs, _ = simulated_store
     observations = [
@@ -383,9 +383,9 @@ def test_round_trip(tmp_path, shape):
     assert header["HDUCLAS2"] == "BKG"
 
 
-# Of gammapy 2.1: Background3D.read and Background2D.read of the files of the test below,
-# evaluate(energy, fov_lon, fov_lat) and evaluate(energy, offset) in s-1 TeV-1 sr-1 at
-# LON, LAT and their offsets; rows are 0.8, 2 and 11 TeV
+# gammapy 2.1 read files of the test below with Background3D.read, Background2D.read;
+# these are its evaluate(energy, fov_lon, fov_lat) and evaluate(energy, offset) in
+# s-1 TeV-1 sr-1 at LON, LAT and their offsets; the rows are 0.8, 2 and 11 TeV
 LON = np.array([0.0, 1.1, -1.1, 0.35, 1.9])
 LAT = np.array([0.0, 0.33, 0.33, -1.7, 0.2])
 GAMMAPY_3D = [
@@ -446,7 +446,7 @@ def test_fit_without_solution_is_refused():
     histogram = synthetic([1, 3], [4])
     with refused("no solution", "2145 terms", "degree"):
         fit_acceptance(histogram, "2d", 64)
-    # All events in one bin of the field of view: the best polynomial is infinitely steep
+    # With all events in one bin, the best polynomial is infinitely steep
     counts = np.zeros((1, 10, 10), dtype=int)
     counts[0, 0, 0] = 1000
     with refused("no solution"):
@@ -464,7 +464,7 @@ def test_histograms_with_other_axes_are_not_added():
 
 @pytest.fixture(scope="module")
 def hess_runs(hess_store):
-    """PKS 2155-304 at zenith angles from 20 to 36 deg: runs, fine histogram, bands."""
+    """Return runs of PKS 2155-304 at zenith 20 to 36 deg, their histogram and bands."""
     table = pd.DataFrame(hess_store.observations)
     use = table["OBJECT"].str.contains("PKS 2155") & table["ZEN_PNT"].between(20, 36)
     runs = [read_observation(one, hess_store.hdus(one)) for one in table["OBS_ID"][use]]
@@ -479,12 +479,12 @@ def hess_runs(hess_store):
 
 
 def test_hess_profile_is_that_of_the_release(hess_runs):
-    """Radial model of ten runs against the mean in rings of the responses of the release.
+    """A radial model of ten runs agrees with the ring means of the release's responses.
 
-    16,748 events. From 0.5 to 10 TeV the profile, normalised, deviates by 1.9, 0.6, -0.9,
-    -1.4, -1.3, -1.0 and 3.6 % at 0.05, 0.35, ... 1.85 deg, and in the three bands by up to
-    4, 3 and 7 % (the error of a profile with three terms is 2 % to 4 % there). Before the
-    normalisation the rates are 0.995 of those of the release, and 0.996, 0.986 and 1.016.
+    With 16,748 events from 0.5 to 10 TeV, the normalised profile deviates by 1.9, 0.6,
+    -0.9, -1.4, -1.3, -1.0 and 3.6 % at 0.05, 0.35, ... 1.85 deg, and in the three bands
+    by up to 4, 3 and 7 % (with three terms, its error is 2 % to 4 % there). The norm
+    relative to the release is 0.995, and 0.996, 0.986 and 1.016 in the bands.
     """
     runs, histogram, bands = hess_runs
     assert len(runs) == 10
@@ -504,7 +504,7 @@ def test_hess_profile_is_that_of_the_release(hess_runs):
 
 
 def test_picture(tmp_path, hess_runs):
-    """The same file twice, without a time."""
+    """Both files are the same, and have no time in them."""
     picture = pytest.importorskip("gammastack.acceptance.picture")
     _, histogram, bands = hess_runs
     model = fit_acceptance(merge_energy_bins(histogram, bands), "2d", 2)

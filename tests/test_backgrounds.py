@@ -34,7 +34,7 @@ NO_EXCLUSION = {"fields": {"sky": {}}}
 
 @pytest.fixture(scope="module")
 def store_with_source(tmp_path_factory):
-    """Four runs with one source, that is in no list."""
+    """Return the folder of a store of four runs with one source that is in no list."""
     folder = tmp_path_factory.mktemp("store")
     runs = simulated_runs(CENTER, 0.7, 4, seed=7)
     names = [f"run_{run.obs_id}.fits" for run in runs]
@@ -58,7 +58,7 @@ def image(project, name, hdu="PRIMARY"):
 
 
 def excluded_around(project, position, radius):
-    """Excluded pixels, and the pixels within a radius in deg of a position."""
+    """Return the excluded pixels, and those within a radius in deg of a position."""
     mask, geometry, _ = image(project, "exclusion_mask.fits")
     distance = separation(geometry.pixel_vectors(), unit_vectors(*position))
     return mask == 0, distance < radius
@@ -71,7 +71,7 @@ def statistics(project):
 
 
 def test_search_finds_the_source(with_source):
-    """And nothing else; the background is that of the source excluded by hand."""
+    """Nothing else is excluded, and the norms are those of an exclusion by hand."""
     search = {"threshold": 5.5, "threshold_low": 3, "margin": "0.1 deg"}
     with_source.change_config(exclusion_mask=[search])
     done = with_source.snakemake()
@@ -104,7 +104,7 @@ def test_search_that_ends_too_early_says_so(with_source):
 
 
 def without_background_hdus(project):
-    """The HDU index does not list them any more."""
+    """Remove the background models from the HDU index."""
     path = project.folder / "store" / HDU_INDEX
     with fits.open(path) as hdus:
         hdu = hdus[1].copy()
@@ -113,7 +113,7 @@ def without_background_hdus(project):
 
 
 def test_store_without_background_models(with_source):
-    """The default refuses it and names the remedy, which works."""
+    """The default method refuses such a store, and names the remedy, which works."""
     without_background_hdus(with_source)
     done = with_source.snakemake()
     assert done.code != 0 and "background: acceptance" in done.text
@@ -125,7 +125,7 @@ def test_store_without_background_models(with_source):
     assert "run_images" in done.rules and "acceptance" in done.rules
     folder = with_source.folder / "results" / "sky"
     assert (folder / "acceptance" / "zenith_0-90.png").stat().st_size > 10_000
-    # As good as the true model: the norms of the four runs are 0.8 to 1.2 times their mean
+    # The model has the mean of the true norms, which are between 0.8 and 1.2
     truth = simulated_runs(CENTER, 0.7, 4, seed=7)
     norms = pd.read_csv(folder / BAND / "table_bkg_norm.csv")
     true = np.array([run.norm for run in truth])
@@ -133,7 +133,7 @@ def test_store_without_background_models(with_source):
     assert np.abs(ratio - 1).max() < 4 * norms["bkg_scale_err"].max()
     found = statistics(with_source)
     assert abs(found["width"] - found["width_expected"]) < 0.1
-    # The file is one of GADF, which the reader of DL3 files takes
+    # The file is in the format of GADF, so the reader of DL3 files can read it
     store = with_source.folder / "store"
     hdus = {
         kind: HDULocation(str(store / "run_1001.fits"), kind.upper(), kind)
@@ -151,7 +151,7 @@ def test_store_without_background_models(with_source):
 
 
 def test_acceptance_is_made_again_for_what_it_depends_on(with_source):
-    """A run less: its zenith bin, and the images of the runs in it; none of other bins."""
+    """Without a run, only its zenith bin and the images of that bin are recomputed."""
     background = {"method": "acceptance", "zenith_bins": [0, 23, 90], "degree": 1}
     with_source.change_config(background=background)
     assert with_source.snakemake().code == 0
@@ -228,7 +228,7 @@ def test_ring_that_is_excluded_is_counted(project):
 
 
 def outside_all_fields(project):
-    """Number of pixels that no run covers."""
+    """Return the number of pixels that no run covers."""
     _, geometry, _ = image(project, "exclusion_mask.fits")
     covered = np.zeros(geometry.shape, dtype=bool)
     for obs_id in RUNS:
@@ -238,7 +238,7 @@ def outside_all_fields(project):
 
 
 def test_run_without_good_time(project):
-    """Failed, with a reason; the others are used."""
+    """Such a run has failed, with a reason; the others are used."""
     path = project.folder / "store" / "run_1002.fits"
     with fits.open(path, mode="update") as hdus:
         hdus["GTI"].data["STOP"] = hdus["GTI"].data["START"]
@@ -251,7 +251,7 @@ def test_run_without_good_time(project):
 
 
 def test_no_exposure_in_a_part_of_the_field_of_view(project):
-    """An effective area of zero beyond 1 deg: no counts there, and a count of the pixels."""
+    """Pixels without effective area have no counts or flux; a warning says how many."""
     for obs_id in RUNS:
         path = project.folder / "store" / f"run_{obs_id}.fits"
         with fits.open(path, mode="update") as hdus:
@@ -271,7 +271,7 @@ def test_no_exposure_in_a_part_of_the_field_of_view(project):
 
 
 def test_archive_of_acceptance_ring_search_and_catalog(with_source, tmp_path):
-    """It has all that is needed to make them again, as verify finds."""
+    """The archive has all that is needed to recompute them, as verify.py confirms."""
     for name in MORE_PARTS:
         shutil.copy(ROOT / name, with_source.folder)
     shutil.copy(ROOT / "config" / "README.md", with_source.folder / "config")
@@ -297,12 +297,12 @@ def test_archive_of_acceptance_ring_search_and_catalog(with_source, tmp_path):
 
 
 def test_images_of_livetime_and_runs(built):
-    """On axis the livetime of the runs, further out less; four runs in the middle."""
+    """The livetime falls off axis as the exposure does; at most four runs overlap."""
     folder = built.folder / "results" / "sky" / BAND
     livetime, geometry, header = read_image(folder / "livetime.fits")
     n_runs, _, _ = read_image(folder / "n_runs.fits")
     assert header["BUNIT"] == "s" and n_runs.max() == 4
-    # 0.7 deg from all four pointings: exp(-(0.7 / 2.2)^2 / 2) of 1596 s each
+    # The middle is 0.7 deg from all four pointings: exp(-(0.7 / 2.2)^2 / 2) of 1596 s
     row, column = (np.array(geometry.shape) // 2).tolist()
     assert_allclose(
         livetime[row, column], 4 * 1596 * np.exp(-0.5 * (0.7 / 2.2) ** 2), rtol=2e-3
@@ -313,7 +313,7 @@ def test_images_of_livetime_and_runs(built):
 
 
 def test_flux_of_the_simulated_source(with_source):
-    """In a disk of 0.3 deg, which holds all of the point spread."""
+    """It is the flux in a disk of 0.3 deg, which contains all of the point spread."""
     circle = {"center": list(SOURCE["center"]), "radius": "0.4 deg"}
     with_source.change_config(
         exclusion_mask=[circle], radius="0.3 deg", for_integral_flux=True

@@ -51,7 +51,7 @@ def make_runs(obs_ids=(1, 2, 3), **columns):
 
 
 def make_inputs(obs_ids=(1, 2, 3), **digests):
-    """Inputs of a product; the content of a file is its name, if not given."""
+    """Return inputs of a product; the digest of a file is its name, unless given."""
     names = [("dl3", obs_id, f"run_{obs_id}.fits") for obs_id in obs_ids]
     names.append(("exclusion", 0, "sources.reg"))
     return tuple(
@@ -74,7 +74,7 @@ def make_result(
     bands=(LOW, HIGH),
     time="2020-01-01",
 ):
-    """Write results; images and runs as exceptions by band and kind, or by band."""
+    """Write results; `images` by band and kind and `runs` by band are exceptions."""
     folder.mkdir()
     origin = Origin(
         {"stack": code_hash(modules)},
@@ -119,7 +119,7 @@ def make_result(
 
 @pytest.fixture
 def compared(tmp_path):
-    """Compare two results that differ in what is given for the second one, or for both."""
+    """Return a function that compares two results, made with `old` and with `new`."""
 
     def function(old=None, **new):
         a = make_result(tmp_path / "a", **(old or {}))
@@ -130,7 +130,7 @@ def compared(tmp_path):
 
 
 def said(comparison, title):
-    """Statements of the section whose title starts with this."""
+    """Return the statements of the section whose title starts with `title`."""
     (found,) = (
         lines for name, lines in comparison.sections.items() if name.startswith(title)
     )
@@ -180,7 +180,7 @@ def test_map_difference():
     b = np.array([[1.0, np.nan, 3.0, 4.5], [0.1, 2.0, np.nan, np.inf]])
     found = map_difference(a[:, :3], b[:, :3])
     assert (found.n_differ, found.n_nan) == (4, 2)
-    # -2 -> 2: twice the larger absolute value
+    # From -2 to 2, the change is twice the larger absolute value
     assert (found.largest, found.relative) == (4, 2)
     assert found.sums == (4, pytest.approx(6.1))
     assert found.peaks == (5, 3)
@@ -216,7 +216,7 @@ def test_differences_of_maps(compared, tmp_path, capsys):
         "7 of 9 maps have equal pixel values",
     ]
     assert said(comparison, "Tables") == ["0 of 4 tables differ"]
-    # DATASUM and CHECKSUM follow
+    # DATASUM and CHECKSUM change with the pixels, and are not reported
     silent = ("Prod", "Runs", "Norms", "Conf", "Code", "Other")
     assert not any(said(comparison, title) for title in silent)
     assert main([str(tmp_path / "a"), str(tmp_path / "b")]) == 1
@@ -390,7 +390,7 @@ def test_runs_without_norm_are_equal(compared):
     runs = {LOW: make_runs(bkg_scale=[np.nan, 1, 1], bkg_scale_err=[np.nan, 0, 0])}
     changed = {LOW: runs[LOW].assign(bkg_scale=[np.nan, 2, 1])}
     comparison = compared(old={"runs": runs}, runs=changed)
-    # An error of 0 is not a unit
+    # An error of 0 cannot be the unit of a difference
     assert said(comparison, "Norms") == [
         f"{LOW}: the norms of 1 of 3 runs differ, at most by 1 (run 2), by 100 % (run 2)"
     ]

@@ -9,7 +9,7 @@ from dl3_files import refused
 from gammastack.config.fields import SCHEMA, read_config, schema
 
 FIELD = schema()["$defs"]["field"]["properties"]
-# The contract, design.md section 2
+# These keys are the contract (design.md, section 2)
 KEYS = {
     "datastore",
     "center",
@@ -29,14 +29,14 @@ KEYS = {
     "for_integral_flux",
     "radius",
 }
-# Beyond the contract
+# These keys go beyond the contract
 NEW_KEYS = {"background", "ul_confidence", "n_sigma_sensitivity"}
 CIRCLE = "icrs; circle(1, 2, 3)"
-GALACTIC_CENTER = 266.40499, -28.93617  # ICRS of l = b = 0
+GALACTIC_CENTER = 266.40499, -28.93617  # ICRS position of l = b = 0
 
 
 def settings(**changes):
-    """The least that is needed, with changes of the only field."""
+    """Return the smallest valid settings, with changes to the only field."""
     field = {
         "datastore": "store",
         "center": [83.63, 22.01],
@@ -62,7 +62,7 @@ def test_top_level_keys_are_those_of_a_field(key):
 
 
 def described(rule):
-    """The description of a rule, or of the rule that it refers to."""
+    """Return the description of a rule, or of the rule that it refers to."""
     if "description" in rule:
         return rule["description"]
     *_, name = rule["$ref"].split("/")
@@ -79,7 +79,7 @@ def test_schema_is_valid():
 
 
 def test_defaults():
-    """Everything but the three needed keys has a default; they are part of the contract."""
+    """All but the three required keys have defaults, which are part of the contract."""
     field = crab()
     assert field.name == "crab"
     assert field.image["frame"] == "icrs"
@@ -374,7 +374,7 @@ def test_positions(position, icrs, precision):
         ({"frame": "fk5"}, ["frame", "fk5", "icrs", "galactic"]),
         ({"projection": "XXX"}, ["projection", "XXX"]),
         ({"projection": "tan"}, ["projection", "tan", "'TAN'"]),
-        # It needs parameters
+        # This projection needs parameters
         ({"projection": "ZPN"}, ["projection", "ZPN", "'TAN'"]),
         ({"offset_band": ["2 deg", "1 deg"]}, ["offset_band", "2 deg", "1 deg"]),
         ({"offset_band": ["1 deg", "1 deg"]}, ["offset_band", "grow"]),

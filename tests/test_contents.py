@@ -10,7 +10,7 @@ from gammastack.provenance.contents import Contents
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Names of the files that are read."""
+    """Record the names of the files that are read."""
     names = []
     read = module.sha256_of
     monkeypatch.setattr(
@@ -26,7 +26,7 @@ def make(path, content):
 
 @pytest.fixture
 def old(monkeypatch):
-    """Let all files seem to be older than they are."""
+    """Make all files seem older than they are."""
     monkeypatch.setattr(module, "TOO_YOUNG", -(10**12))
 
 
@@ -51,7 +51,7 @@ def test_memory_is_kept(tmp_path, reads, old):
 
 
 def test_file_replaced_by_an_older_one_of_the_same_size(tmp_path, old):
-    """What rsync --times and tar do: the time of the content goes back."""
+    """The change is noticed even if rsync --times or tar sets the time back."""
     path = make(tmp_path / "a", b"one")
     contents = Contents(tmp_path / "memory.json")
     assert contents.sha256(path) == sha256(b"one")

@@ -18,7 +18,7 @@ ON_OFF = OnOff(
 BOTH = pytest.mark.parametrize("counting", [KNOWN, ON_OFF], ids=["known", "on-off"])
 
 # n, mu, significance, both errors for 1 sigma, for 2 sigma, sensitivity for 5 sigma:
-# gammapy 2.1 printed them (CashCountsStatistic)
+# gammapy 2.1 printed these numbers (CashCountsStatistic)
 GAMMAPY_KNOWN = [
     (0, 2.5, -2.236068, 0, 0.5, 0, 2, 11.430981),
     (1, 0.3, 1.0039649, 0.69829044, 1.3576767, 0.9475309, 3.5052415, 5.7751528),
@@ -32,7 +32,7 @@ GAMMAPY_KNOWN = [
     (1000, 1100, -3.0626199, 31.290325, 31.956985, 61.919307, 64.585855, 169.94756),
 ]
 
-# n_on, n_off, alpha, and then the same: gammapy 2.1 printed them (WStatCountsStatistic)
+# n_on, n_off, alpha, and the same results, also of gammapy 2.1 (WStatCountsStatistic)
 GAMMAPY_ON_OFF = [
     (0, 5, 0.2, -1.350265, 0.51622116, 0.58839222, 1.1787524, 2.0883922, 11.266704),
     (0, 0, 0.5, 0, 0.25, 0.5, 1, 2, 11.37799),
@@ -48,7 +48,7 @@ GAMMAPY_ON_OFF = [
 
 
 def check_all(counting, numbers):
-    """Compare with significance, errors for 1 and 2 sigma, sensitivity for 5 sigma."""
+    """Compare significance, errors for 1 and 2 sigma, and sensitivity for 5 sigma."""
     results = [
         counting.significance(),
         *counting.errors(),
@@ -72,12 +72,12 @@ def test_gammapy_on_off():
 @pytest.mark.parametrize(
     "n_on, n_off, alpha, expected, last_digit",
     [
-        # Computed independently for the design of this program, to the digits given
+        # These were computed independently for the design, to the digits given
         (10, 20, 0.1, 3.6850322319, 1e-10),
         (11, 27, 1 / 3, 0.5528530398, 1e-10),
         (10, 5, 0.3, 3.58538, 1e-5),
         (1, 20, 1, -4.59037, 1e-5),
-        # Limits: no counts in one of the regions, in both, no excess
+        # Limiting cases: no counts in one of the regions, none in both, no excess
         (6, 0, 0.25, np.sqrt(12 * np.log(5)), 1e-14),
         (0, 6, 0.25, -np.sqrt(12 * np.log(1.25)), 1e-14),
         (0, 0, 0.25, 0.0, 1e-14),
@@ -137,15 +137,15 @@ def test_errors_without_counts():
     down, up = KnownBackground(0, [0.1, 50]).errors(2)
     assert_array_equal(down, 0)
     assert_allclose(up, 2)
-    # The likelihood is exp(-s) upwards, and exp(s / alpha) downwards
+    # The likelihood falls as exp(-s) upwards, and as exp(s / alpha) downwards
     assert_allclose(OnOff(0, 0, 0.3).errors(), (0.3 * 0.5, 0.5))
 
 
 @pytest.mark.parametrize(
     "confidence, limits",
     [
-        # Review of Particle Physics (2020), DOI 10.1093/ptep/ptaa104, chapter Statistics,
-        # limits on the mean of a Poisson variable
+        # Limits on the mean of a Poisson variable from the Review of Particle Physics
+        # (2020), DOI 10.1093/ptep/ptaa104, chapter Statistics
         (0.90, [2.30, 3.89, 5.32, 6.68, 7.99, 9.27, 10.53, 11.77, 12.99, 14.21, 15.41]),
         (
             0.95,
@@ -192,7 +192,7 @@ def test_limit_of_known_background(n, mu, confidence):
 
 
 def log_cdf_decimal(n, x):
-    """Log of the probability of n or fewer, and minus its derivative: 50 digits."""
+    """Return the log of the probability of n or fewer, and minus its derivative."""
     term = total = Decimal(1)
     for k in range(1, n + 1):
         term *= x / k
@@ -220,7 +220,7 @@ def test_digits_of_limits(confidence):
 @pytest.mark.parametrize("confidence", [0.68, 0.9, 0.95])
 @pytest.mark.parametrize("mu", [0.3, 2.5, 14])
 def test_coverage_of_limits(mu, confidence):
-    """The probability of all counts whose limit is above the signal."""
+    """Limits are at or above the signal with at least the probability `confidence`."""
     n = np.arange(120)
     limits = KnownBackground(n, mu).upper_limit(confidence)
     for signal in np.linspace(0, 25, 101):
@@ -261,7 +261,7 @@ def test_on_off_tends_to_known_background():
     assert_allclose(on_off.significance(), known.significance(), rtol=1e-4)
     assert_allclose(on_off.upper_limit(0.95), known.upper_limit(0.95), rtol=1e-4)
     assert_allclose(on_off.sensitivity(5), known.sensitivity(5), rtol=1e-4)
-    # The uncertainty of the background is what is left of the negative error for n = 0
+    # For n = 0 the negative error is only the uncertainty of the background
     assert_allclose(on_off.errors(), known.errors(), rtol=1e-4, atol=2e-3)
 
 
@@ -276,7 +276,7 @@ def test_round_trip_of_sensitivity():
 
 
 def everything(counting):
-    """All results of a counting, along the first axis."""
+    """Return all results of a counting, along the first axis."""
     return np.array(
         [
             counting.excess,
@@ -351,6 +351,6 @@ def test_more_pixels_than_are_worked_on_at_a_time():
     down, up = KnownBackground(n, 2.0).errors()
     assert_array_equal(down, np.resize(down[:7], n.shape))
     assert_array_equal(up, np.resize(up[:7], n.shape))
-    # 1 - exp(-s) of the limit is the probability of the gamma distribution
+    # Without background, the limit is a quantile of the gamma distribution
     limit = KnownBackground(n, 1e-9).upper_limit(0.9)
     assert_allclose(gammainc(n + 1, limit), 0.9, rtol=1e-8)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def line(product):
-    """The line of a product in docs/results.md."""
+    """Return the line of a product in docs/results.md."""
     file = product.file.replace("{field}/", "").replace("{store}", SIMULATED_STORE)
     file = re.sub(r"\{(\w+)\}", r"<\1>", file).replace("<radius>", "[_<radius>]")
     unit = product.unit if isinstance(product.unit, str) else " or ".join(product.unit)

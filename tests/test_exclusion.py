@@ -14,20 +14,20 @@ from gammastack.stacking.search import add_sources
 
 CENTER = 83.6, 22.0
 PLAIN = ImageGeometry.create(CENTER, "icrs", "TAN", (5, 4), 0.05)
-# Warnings must not be needed to find out that a region was left out
+# A region that was left out must be an error even if warnings are ignored
 quietly = pytest.mark.filterwarnings(
     "ignore::astropy.utils.exceptions.AstropyUserWarning"
 )
 
 
 def positions(geometry):
-    """Sky positions of the pixel centres, by astropy alone."""
+    """Return the sky positions of the pixel centres, by astropy alone."""
     y, x = np.indices(geometry.shape)
     return geometry.wcs.pixel_to_world(x, y)
 
 
 def assert_circle(geometry, mask, center, radius):
-    """The mask excludes the pixels within `radius`, found by astropy."""
+    """Check that the mask excludes the pixels that astropy finds within `radius`."""
     distance = positions(geometry).separation(SkyCoord(*center, unit="deg")).deg
     clear = np.abs(distance - radius) > 1e-6
     assert np.array_equal(~mask[clear], distance[clear] < radius)
@@ -84,7 +84,7 @@ def pixel(geometry, ra, dec, frame="icrs"):
     return round(float(y)), round(float(x))
 
 
-# Each with a place inside and one outside of the region
+# Each region has a position inside and one outside of it
 SHAPES = [
     ("icrs; ellipse(83.6, 22, 1, 0.3, 0)", (84.4, 22), (83.6, 22.8)),
     ("icrs; ellipse(83.6, 22, 1, 0.3, 90)", (83.6, 22.8), (84.4, 22)),
@@ -162,7 +162,7 @@ def test_image_coordinates_count_from_one():
 
 @pytest.mark.parametrize("projection", ["TAN", "CAR", "AIT"])
 def test_region_on_the_other_side_of_the_sky(projection):
-    """A catalogue of all sources serves all fields."""
+    """Regions far away have no effect, so one list of all sources serves all fields."""
     geometry = ImageGeometry.create(CENTER, "icrs", projection, (5, 4), 0.05)
     here = "circle(83.6, 22, 0.5)"
     away = "circle(263.6, -22, 0.5); circle(263.6, 5, 0.5); circle(353.6, 0, 0.5)"
@@ -183,7 +183,7 @@ def write_mask(path, data, geometry, **options):
 
 
 def pattern(geometry):
-    """A mask without any symmetry."""
+    """Return a mask without any symmetry."""
     return np.random.default_rng(0).integers(0, 2, geometry.shape).astype(np.uint8)
 
 
@@ -206,7 +206,7 @@ def test_mask_in_an_extension(tmp_path):
 
 
 def part(geometry, rows, columns):
-    """The same pixel grid, rows and columns counted in the image."""
+    """Return the same grid at rows and columns that may lie outside the image."""
     wcs = geometry.wcs.deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix - [columns.start, rows.start]
     shape = rows.stop - rows.start, columns.stop - columns.start
@@ -251,7 +251,7 @@ def test_mask_in_another_frame_is_resampled(tmp_path):
     mask, (note,) = exclusion_mask(PLAIN, [path])
     assert "nearest" in note
     distance = positions(PLAIN).separation(SkyCoord(*CENTER, unit="deg")).deg
-    # Half the diagonal of a pixel of the mask
+    # Half the diagonal of a pixel of the mask is 0.014 deg
     clear = np.abs(distance - 1) > 0.015
     assert np.array_equal(mask[clear], distance[clear] > 1)
 
@@ -282,7 +282,7 @@ def test_region_that_cannot_be_used(text, words):
 )
 @quietly
 def test_bad_line_of_a_region_file(tmp_path, line):
-    """A source that is not excluded without notice would bias the background."""
+    """A source that is silently not excluded would bias the background."""
     path = tmp_path / "known.reg"
     path.write_text(REGION_FILE + line + "\n")
     with refused("exclusion_mask", path):
@@ -353,7 +353,7 @@ SOURCES = Table({"RA": [83.6, 84.3], "DEC": [22.0, 21.5], "RADIUS": [0.3, 0.5]})
 
 @pytest.mark.parametrize("name", ["s.fits", "s.csv", "s.ecsv"])
 def test_catalog(tmp_path, name):
-    """The same as its circles, in any format of astropy."""
+    """A catalogue in any format of astropy excludes the same as its circles."""
     SOURCES.write(tmp_path / name)
     circles = [
         {"center": (83.6, 22.0), "radius": 0.3},
@@ -408,7 +408,7 @@ def test_catalog_that_cannot_be_read(tmp_path, content):
 
 
 def test_catalog_of_the_whole_sky():
-    """Sources off the image, on its edge and on the other side of the sky."""
+    """Sources may be off the image, on its edge or on the other side of the sky."""
     rng = np.random.default_rng(5)
     ra, dec = rng.uniform(0, 360, 500), np.degrees(np.arcsin(rng.uniform(-1, 1, 500)))
     ra, dec = np.append(ra, 86.3), np.append(dec, 22.0)

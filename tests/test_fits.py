@@ -37,7 +37,7 @@ COLUMNS = {
 
 
 def verified(path):
-    """HDUs that astropy has nothing against."""
+    """Return the HDUs of a file, in which astropy finds nothing wrong."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with fits.open(path, checksum=True, memmap=False) as hdus:
@@ -97,7 +97,7 @@ def test_table(tmp_path):
 
 @pytest.mark.parametrize("values", [[], ["T", "F"], ["", ""], ["Größe µ", "ok"]])
 def test_columns_of_text(tmp_path, values):
-    """FITS has nothing but ASCII: other characters are spelled out, none is lost."""
+    """FITS has only ASCII: other characters are written as escapes, none is lost."""
     path = tmp_path / "table.fits"
     write(path, [Table({"TEXT": np.array(values, str)}, b"", "T")])
     expected = [one.encode("ascii", "backslashreplace").decode() for one in values]
@@ -121,7 +121,7 @@ def test_table_without_rows(tmp_path):
     ["", "it's", "'" * 50, "x" * 68, "x" * 69, "y'" * 300, "a & b &", "50 % / d"],
 )
 def test_text_in_the_header(tmp_path, text):
-    """Quotes are doubled, and what is too long for a card is continued."""
+    """Quotes are doubled, and a text that is too long for a card is continued."""
     path = tmp_path / "image.fits"
     cards = card_text([("FIRST", text), ("SECOND", 1)])
     assert len(cards) % 80 == 0
@@ -132,7 +132,7 @@ def test_text_in_the_header(tmp_path, text):
 
 @pytest.mark.parametrize("n_cards", range(25, 40))
 def test_header_of_any_length(tmp_path, n_cards):
-    """Those that fill a block of 36 cards, too."""
+    """Headers that exactly fill a block of 36 cards are valid, too."""
     path = tmp_path / "image.fits"
     cards = card_text((f"KEY{number}", number) for number in range(n_cards))
     write(path, [Image(np.ones((2, 2)), cards), Image(np.eye(3), name="E")])
@@ -145,7 +145,7 @@ def test_identical_input_gives_identical_compressed_files(tmp_path):
     for path in paths:
         write(path, [Image(np.eye(3))])
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    # RFC 1952: no name, and no time
+    # In RFC 1952, these bytes are the flags (there is no name) and the time (none)
     assert paths[0].read_bytes()[3:8] == bytes(5)
     assert_array_equal(verified(paths[0])[0].data, np.eye(3))
 
@@ -158,7 +158,7 @@ def test_hdus_that_were_read_are_written_as_they_are(tmp_path):
 
 
 def test_encoding_of_the_checksum_in_the_standard():
-    """FITS standard 4.0, appendix J.3: the example of a sum of 868229149."""
+    """The sum 868229149 is the example of FITS standard 4.0, appendix J.3."""
     assert _encode(868229149) == b"hcHjjc9ghcEghc9g"
 
 
@@ -214,7 +214,7 @@ def test_missing_file_is_named(tmp_path):
 
 @given(st.data())
 def test_no_end_of_a_file_is_taken_for_the_whole(data):
-    """Wherever it is cut, but between two HDUs."""
+    """A file is refused wherever it is cut, except between two HDUs."""
     parts = [Image(np.eye(3)), Image(np.eye(20), name="B")]
     whole = [b"".join(one.encoded(not number)) for number, one in enumerate(parts)]
     content = b"".join(whole)
@@ -226,7 +226,7 @@ def test_no_end_of_a_file_is_taken_for_the_whole(data):
 
 
 def test_run_file_in_other_programs(simulated_store, tmp_path):
-    """Image, WCS and unit of an HDU by its name, with nothing but astropy."""
+    """Astropy alone reads the image, WCS and unit of an HDU by its name."""
     store, (truth, *_), _ = simulated_store
     observation = read_observation(truth.obs_id, store.hdus(truth.obs_id))
     geometry = ImageGeometry.create((83.63, 22.01), "galactic", "TAN", (4, 4), 0.1)
@@ -239,7 +239,7 @@ def test_run_file_in_other_programs(simulated_store, tmp_path):
     counts = hdus[f"counts_{band}"]
     assert_array_equal(counts.data, run.counts)
     assert counts.header["LIVETIME"] == pytest.approx(1680 * 0.95)
-    # The same position has another pixel in a cutout
+    # A position has other pixel coordinates in a cutout
     x, y = geometry.pixel_coordinates(truth.ra, truth.dec)
     rows, columns = geometry.placement(run.geometry)
     found = WCS(counts.header).pixel_to_world(x - columns.start, y - rows.start).icrs

@@ -1,4 +1,4 @@
-"""Maps in disks: sums, fluxes, and how empty sky looks."""
+"""Maps in disks: sums, fluxes, and the significance of empty sky."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_counts_in_disk_of_a_known_background():
 
 
 def test_counts_in_disk_with_a_ring():
-    """OFF is that of the centre, alpha the acceptance of the disk over that of the ring."""
+    """OFF is that of the centre; alpha is the disk's acceptance over the ring's."""
     sums = {"acceptance": np.full(SHAPE, 2.0), "off": np.full(SHAPE, 40.0)}
     sums["acceptance_off"] = np.full(SHAPE, 100.0)
     sums["acceptance_off"][10, 10] = 0
@@ -51,7 +51,7 @@ def test_counts_in_disk_with_a_ring():
 
 
 def test_flux_of_a_source_of_known_flux():
-    """An excess of 30 counts at an exposure of 1e12 cm2 s."""
+    """An excess of 30 counts at an exposure of 1e12 cm2 s is 3e-11 cm-2 s-1."""
     counts, exposure = np.full(SHAPE, 2), np.full(SHAPE, 1e8)
     counts[100, 100] += 30
     measured = counts_in_disk({"counts": counts, "bkg": np.full(SHAPE, 2.0)}, 3)
@@ -72,7 +72,7 @@ def test_flux_of_a_source_of_known_flux():
 
 
 def test_no_exposure_no_flux():
-    """NaN, not infinity and not 0, in single pixels and in disks."""
+    """The flux is NaN, neither infinite nor 0, in single pixels and in disks."""
     exposure = np.full(SHAPE, 1e8)
     exposure[:, :100] = 0
     assert np.isnan(flux(images()["counts"], exposure)[:, :100]).all()
@@ -86,7 +86,7 @@ def test_no_exposure_no_flux():
 
 
 def test_off_statistics_of_poisson_counts():
-    """Of 841 disks that do not overlap, at 14.5 counts in each."""
+    """They are as expected for 841 disks that do not overlap, with 14.5 counts each."""
     mask = np.ones(SHAPE, dtype=bool)
     values, bkg = off_significance(images(), mask, RADIUS)
     found = off_statistics(values, bkg, RADIUS)

@@ -13,7 +13,7 @@ from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.groups import CAPACITY, stable_groups
 from gammastack.stacking.stack import Stack, stack_runs
 
-# Wobble positions of one target, which only hashes can divide, and any place on the sky
+# Runs at wobble positions of one target, which only hashes can divide, or anywhere
 POINTINGS = st.sampled_from([(83.63, 22.71), (83.63, 21.31), (84.39, 22.01)])
 POINTINGS |= st.tuples(st.floats(0, 360), st.floats(-90, 90))
 OBS_IDS = st.integers(1, 10**12)
@@ -54,7 +54,7 @@ def test_only_the_set_of_runs_matters(runs, capacity, random):
 @MANY
 @given(RUNS, OBS_IDS, POINTINGS, CAPACITIES)
 def test_one_more_run_changes_one_group(runs, obs_id, pointing, capacity):
-    """It grows, or its parts take its place; one run less is the way back."""
+    """The group grows or is replaced by its parts; removing a run is the reverse."""
     without = {one: runs[one] for one in runs if one != obs_id}
     if not without:
         return
@@ -72,7 +72,7 @@ def test_one_more_run_changes_one_group(runs, obs_id, pointing, capacity):
 
 
 def wobbled(n_runs):
-    """Four positions around one target."""
+    """Return pointings at four positions around one target."""
     ra, dec = np.array([[83.63, 83.63, 84.39, 82.87], [22.71, 21.31, 22.01, 22.01]])
     return ra[np.arange(n_runs) % 4], dec[np.arange(n_runs) % 4]
 
@@ -86,10 +86,10 @@ def all_sky(n_runs):
 @pytest.mark.parametrize("pointings", [wobbled, all_sky])
 @pytest.mark.parametrize("n_runs", [100, 126, 300, 1000, 3000, 10_000])
 def test_cost_of_a_change(pointings, n_runs):
-    """The runs of its group and the sums of all groups, for any run and on average.
+    """The runs of its group and the sums of all groups are a few times sqrt(N).
 
-    Quarters leave groups of a quarter of the capacity up to all of it, so that no
-    capacity reaches 4 sqrt(N) for each N from 100 to 10,000.
+    Division into quarters leaves groups of a quarter of the capacity up to all of it,
+    so no capacity achieves 4 sqrt(N) for each N from 100 to 10,000.
     """
     groups = stable_groups(range(n_runs), *pointings(n_runs))
     sizes = np.array([len(obs_ids) for obs_ids in groups.values()])
@@ -107,7 +107,7 @@ def test_the_same_place_at_the_ends_of_the_axes():
 
 
 def test_sums_by_groups():
-    """Those of one go, but for the rounding."""
+    """Sums by groups are those of all runs in one go, except for rounding."""
     rng = np.random.default_rng(7)
     geometry = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
     ra, dec = wobbled(50) + rng.normal(0, 0.5, (2, 50))

@@ -77,7 +77,7 @@ def test_event_selection_includes_lower_edges_only():
 
 
 def test_counts_fall_with_their_pixel():
-    """An event inside the offset band whose pixel centre is outside it is not counted."""
+    """An event in a pixel whose centre is outside the offset band is not counted."""
     view = field_of_view(GEOMETRY, 83.63, 22.01, (0, 2))
     rim = np.argwhere(~view.selected & (view.offset < 2.02))[0]
     vector = view.geometry._vectors(rim[1] + 0.0, rim[0] + 0.0)
@@ -89,7 +89,7 @@ def test_counts_fall_with_their_pixel():
 
 
 def test_expected_background_is_the_model(run):
-    """Against the closed formula of the simulation: power law times Gaussian."""
+    """It is the closed formula of the simulation: a power law times a Gaussian."""
     observation, _, model = run
     pointing = observation.pointing
     view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
@@ -97,14 +97,14 @@ def test_expected_background_is_the_model(run):
     shape = model.rate(1.0, -view.lon, view.lat)
     integral = power_law_integral(BAND, model.index, 1.0)
     expected = shape * integral * ONTIME * view.solid_angle
-    # The file has nodes every 0.1 deg: a Gaussian between them is off by 0.1^2 / (8 w^2)
+    # Between the file's nodes, 0.1 deg apart, a Gaussian is off by 0.1^2 / (8 w^2)
     assert_allclose(
         image[view.selected], expected, rtol=2 * 0.1**2 / (8 * 1.7**2) + 1e-6
     )
 
 
 def test_counts_follow_the_true_norm(simulated_store):
-    """Counts / model over all runs is the simulated norm within its Poisson error."""
+    """Counts / model of each run is the simulated norm within its Poisson error."""
     store, runs, _ = simulated_store
     pulls = []
     for truth in runs:
@@ -170,7 +170,7 @@ SITE = -17.89, 28.76, 2200.0
 
 
 def horizon_fixed(observation, site=SITE):
-    """The observation with a background that grows towards the zenith and with longitude."""
+    """Return an observation whose background grows with altitude and longitude."""
     fov = np.linspace(-3, 3, 31)
     x = (fov[:-1] + fov[1:]) / 2
     axis = fov[:-1], fov[1:]
@@ -183,7 +183,7 @@ def horizon_fixed(observation, site=SITE):
 
 
 def test_altaz_background_follows_the_zenith(run):
-    """Against the altitude of each pixel, from astropy, at the middle of the run."""
+    """It agrees with astropy's horizontal position of each pixel in mid-run."""
     observation = horizon_fixed(run[0])
     middle = observation.start + 0.5 * (observation.stop - observation.start)
     short = GoodTimeIntervals(
@@ -203,7 +203,7 @@ def test_altaz_background_follows_the_zenith(run):
     center = SkyCoord(pointing.ra, pointing.dec, unit="deg").transform_to(frame)
     offset = pixels.transform_to(frame).transform_to(center.skyoffset_frame())
     lon, lat = offset.lon.wrap_at("180d").deg, offset.lat.deg
-    # GADF: the longitude grows against the azimuth. The rate is 1 per TeV and sr
+    # In GADF the longitude grows against the azimuth. The rate is 1 per TeV and sr
     expected = 9 * np.exp(-0.2 * lon + 0.3 * lat)[view.selected]
     assert_allclose(image[view.selected] / view.solid_angle, expected, rtol=5e-4)
 
@@ -231,7 +231,7 @@ def test_altaz_background_without_site_is_refused(run):
     [("RADEC", -1), ("REVERSE_LON_RADEC", 1), ("REVERSED_LON_LAT", 1)],
 )
 def test_longitude_of_the_field_of_view(run, alignment, sign):
-    """GADF: with FOVALIGN = RADEC the longitude grows to the west."""
+    """In GADF, with FOVALIGN = RADEC the longitude grows to the west."""
     observation = horizon_fixed(run[0])
     bkg = replace(observation.bkg, alignment=alignment)
     pointing = observation.pointing

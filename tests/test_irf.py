@@ -56,7 +56,7 @@ def test_effective_area_integral_is_exact_for_an_area_linear_in_log_energy(index
 
 
 def test_effective_area_between_nodes():
-    """Random values at the nodes, integrated by quadrature."""
+    """The integral between nodes with random values agrees with quadrature."""
     rng = np.random.default_rng(1)
     area = EffectiveArea2D(ENERGY_AXIS, OFFSET_AXIS, rng.uniform(1, 2, (4, 12)))
     offset, band = np.array([1.3]), (0.7, 33.0)
@@ -91,7 +91,7 @@ def test_background_integral_is_exact_for_a_power_law(index, band):
 
 
 def test_background_integral_is_exact_between_the_nodes():
-    """Log-log segments between random nodes, integrated by quadrature."""
+    """The integral of log-log segments between random nodes agrees with quadrature."""
     rng = np.random.default_rng(2)
     log_rate = rng.uniform(-5, 5, 12)
     bkg = bkg_3d(lambda e, x, y: np.exp(log_rate)[:, None, None] + 0 * x + 0 * y)
@@ -114,7 +114,7 @@ def test_empty_bins_between_filled_ones_are_bridged():
     args = (2, 20), np.array([0.3]), np.array([0.2])
     full = bkg_3d(lambda e, x, y: rate[:, None, None] + 0 * x + 0 * y)
     bridged = bkg_3d(lambda e, x, y: holes[:, None, None] + 0 * x + 0 * y)
-    # Bins are equal in log E, so that the bridge in bin number is a power law too
+    # Bins are equal in log E, so a bridge that is linear in bin number is a power law
     assert_allclose(bridged.band_rate(*args), full.band_rate(*args), rtol=1e-10)
 
 
@@ -124,7 +124,7 @@ def test_empty_bins_at_the_end_stay_empty():
 
 
 def test_extrapolation_next_to_an_empty_bin_does_not_explode():
-    """A filled outermost bin beside an empty one: the straight line in the log is 1e38 steep."""
+    """The rate grows by e^3 at most, where a straight line in the log is 1e38 steep."""
     bkg = bkg_3d(lambda e, x, y: np.where(np.abs(x) > 2.5, 1.0, 0.0) + 0 * e + 0 * y)
     rate = bkg.band_rate((1, 10), np.array([2.75, 2.99]), np.zeros(2))
     assert_allclose(rate[0], 9.0)

@@ -40,7 +40,7 @@ COUNTS = field(make_background_image=False)
 
 def test_table_and_steps_belong_together():
     for one in TABLE:
-        # A step makes all of what its wildcards name, in all bands and radii
+        # One job makes the products in all bands and radii, so it has no such wildcards
         more = {"band", "radius", "store"}
         named = set(wildcards(one.file))
         assert set(STEPS[one.step]) <= named <= {*STEPS[one.step], *more}, one
@@ -73,7 +73,7 @@ def test_outputs_of_a_step_for_all_bands():
 
 
 def test_band_whose_name_ends_like_another():
-    """11 TeV to 20 TeV and 1 TeV to 20 TeV."""
+    """The name 11TeV-20TeV ends with 1TeV-20TeV, but they are not mixed up."""
     bands = [["1 TeV", "20 TeV"], ["11 TeV", "20 TeV"]]
     outputs = outputs_of("stack", field(energy_bands=bands))
     for band in ("1TeV-20TeV", "11TeV-20TeV"):
@@ -247,7 +247,7 @@ def test_product_of_a_step_without_wildcards(monkeypatch):
 
 @pytest.mark.parametrize("integral", [True, False])
 def test_units_are_those_of_fits(integral):
-    """Excess over exposure is a flux; what is counted has no unit, but is said."""
+    """Excess over exposure is a flux; what is counted has no FITS unit but a name."""
     for one in TABLE:
         unit = bunit(one.name, integral)
         assert u.Unit(unit, format="fits") is not None

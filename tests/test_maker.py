@@ -38,7 +38,7 @@ def test_images_and_norms(maker, simulated_store):
     expected = counts_in_disk({kind: images[kind] for kind in KNOWN}, 5).significance()
     assert_allclose(images["significance"], expected)
     assert maker.images["exposure"].header["BUNIT"] == "m2 s"
-    # With the norm of each run fitted to all pixels, the sums agree
+    # The sums agree because the norm of each run is fitted to all pixels
     assert_allclose(images["bkg"].sum(), images["counts"].sum())
     table = maker.table_bkg_norm
     assert table["OBS_ID"].tolist() == [run.obs_id for run in runs]

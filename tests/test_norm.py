@@ -13,7 +13,7 @@ def tilted(scale, east, north):
 
 
 def test_gradient_of_expected_counts_is_found_exactly():
-    """The likelihood of counts equal to a model of the family is largest there."""
+    """The likelihood of counts that equal a model of the family is largest there."""
     counts = tilted(1.3, 0.1, -0.25)
     counts[~MASK] = 1e6
     norm = fit_bkg_gradient(counts, MODEL, MASK, LON, LAT)
@@ -23,7 +23,7 @@ def test_gradient_of_expected_counts_is_found_exactly():
 
 
 def test_gradient_of_poisson_counts():
-    """Pulls of 200 fits are standard normal, and fitted counts are those observed."""
+    """Pulls of 200 fits are standard normal, and fitted sums are the observed ones."""
     rng = np.random.default_rng(3)
     truth, pulls = np.array([1.2, 0.05, 0.1]), []
     for _ in range(200):
@@ -38,7 +38,7 @@ def test_gradient_of_poisson_counts():
 
 
 def test_without_a_gradient_it_is_the_norm():
-    """The sum of counts over the sum of the model: only the scale is free."""
+    """Counts without a gradient have the scale of the plain norm, and gradient 0."""
     counts = np.round(MODEL * 10).astype(int)
     scale = fit_bkg_norm(counts, MODEL, MASK).scale
     norm = fit_bkg_gradient(counts, MODEL, MASK, LON, LAT)
@@ -49,7 +49,7 @@ def test_without_a_gradient_it_is_the_norm():
 def test_too_few_counts_for_a_gradient():
     counts = np.zeros(MODEL.shape, dtype=int)
     assert not fit_bkg_gradient(counts, MODEL, MASK, LON, LAT).usable
-    # On one side only: the likelihood grows without limit
+    # With counts on one side only, the likelihood has no maximum
     counts[:, -1] = 1
     assert not fit_bkg_gradient(counts, MODEL, MASK, LON, LAT).usable
 
@@ -58,11 +58,11 @@ def test_outlier_among_norms():
     scale = np.array([1.0, 1.02, 0.98, 1.01, 0.99, 3.0])
     pull, outlier = norm_pulls(scale, np.full(6, 0.03))
     assert outlier.tolist() == [False] * 5 + [True]
-    # Median 1.005, scatter 1.4826 * 0.015
+    # The median is 1.005, and the scatter is 1.4826 * 0.015
     assert_allclose(pull[-1], 1.995 / np.hypot(0.03, 1.4826 * 0.015), rtol=1e-3)
 
 
 def test_norms_that_are_all_the_same():
-    """As with bkg_norm: false, where the error is 0, too."""
+    """This happens with bkg_norm: false, where the errors are 0, too."""
     pull, outlier = norm_pulls(np.ones(3), np.zeros(3))
     assert pull.tolist() == [0, 0, 0] and not outlier.any()

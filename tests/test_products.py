@@ -64,7 +64,7 @@ def test_identical_inputs_give_identical_files(tmp_path, name):
     for path in paths:
         path.parent.mkdir()
         write(path, [PROVENANCE.image(np.ones((20, 30)), GEOMETRY)])
-        time.sleep(1.1)  # times in FITS headers are in seconds
+        time.sleep(1.1)  # times in FITS headers have a resolution of one second
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert str(tmp_path).encode() not in paths[0].read_bytes()
 

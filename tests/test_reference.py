@@ -1,4 +1,4 @@
-"""Real H.E.S.S. fields, pixel by pixel against gammapy 2.1 and gammapy 0.6."""
+"""Real H.E.S.S. fields, compared pixel by pixel with gammapy 2.1 and gammapy 0.6."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_exposure(case, runs):
     theirs = np.nan_to_num(case.image(f"run{obs_id}_exposure"))
     theirs = np.where(case.image(f"run{obs_id}_mask") > 0, theirs, 0)
     assert_allclose(case.exposure_in_40_bins(obs_id), theirs, rtol=1e-6)
-    # The exact integral: 40 bins differ from many by 2e-4 (Crab) and 4e-4 (RX J1713)
+    # Ours is exact: 40 bins differ from many by 2e-4 (Crab) and 4e-4 (RX J1713)
     ours = case.on_field(runs[0], runs[0].exposure)
     assert_allclose(ours, theirs, rtol=4.2e-4)
     stack, _ = stack_runs(case.geometry, runs, bkg_norm=False)
@@ -90,7 +90,7 @@ def ring_case(reference, hess_store):
 
 
 def test_ring_on_stacked_images(ring_case):
-    """From the counts and background of gammapy: the same ring, OFF, alpha and S."""
+    """gammapy's counts and background give its OFF, alpha, excess and significance."""
     images = {
         name: ring_case.image(name).astype(float) for name in ("counts", "background")
     }
@@ -116,7 +116,7 @@ def test_ring_on_stacked_images(ring_case):
 
 
 def test_rings_run_by_run(ring_case):
-    """gammapy's RingBackgroundMaker: the rings of each run, then the sums."""
+    """Sums over the rings of each run are those of gammapy's RingBackgroundMaker."""
     mask, _ = exclusion_mask(ring_case.geometry, ring_case.exclusions)
     assert np.array_equal(mask, ring_case.image("exclusion") > 0)
     images = rings_run_by_run(ring_case)
@@ -124,8 +124,8 @@ def test_rings_run_by_run(ring_case):
         name: ring_case.image(f"ring_perrun_{name}")
         for name in ("counts_off", "acceptance_off", "alpha", "sqrt_ts")
     }
-    # float32 moved one event across the edge of a pixel: it is in another place of the
-    # rings around 199 pixels
+    # float32 moved one event across the edge of a pixel, so it is at another place in
+    # the rings around 199 pixels
     assert np.array_equal(images["counts"], ring_case.image("counts"))
     difference = np.abs(images["off"] - theirs["counts_off"])
     assert difference.max() < 1.001 and np.sum(difference > 0.01) <= 200
@@ -141,7 +141,7 @@ def test_rings_run_by_run(ring_case):
 
 
 class SeedCase:
-    """Images of gammapy 0.6 itself, on the store with bkg_2d."""
+    """Images that gammapy 0.6 itself made, from the store with bkg_2d."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -164,7 +164,7 @@ def seed_case(request, reference):
 
 
 def test_recipe_of_gammapy06_gives_its_images(seed_case, hess_store_bkg2d):
-    """With its recipe our readers give its images: nothing else is different."""
+    """Its recipe and our readers give its images, so nothing else is different."""
     params = seed_case.params
     seed = Seed(
         ImageGeometry.from_header(fits.getheader(seed_case.folder / "counts.fits.gz")),
@@ -185,14 +185,14 @@ def test_recipe_of_gammapy06_gives_its_images(seed_case, hess_store_bkg2d):
         exposure += seed.exposure(run)
     assert np.array_equal(counts, seed_case.image("counts"))
     assert_allclose(exposure, seed_case.image("exposure"), rtol=1e-7)
-    # Its solid angle is good to 2e-5
+    # The solid angle of gammapy 0.6 is correct to 2e-5
     assert_allclose(bkg, seed_case.image("bkg"), rtol=2e-5)
     if params["bkg_norm"]:
         assert_allclose(scales, seed_case.scales()["bkg_scale"], rtol=2e-5)
 
 
 def test_difference_to_gammapy06(seed_case, hess_store_bkg2d):
-    """Each tolerance is the size of a difference in sections 10 and 11 of SEMANTICS.md."""
+    """Each tolerance follows from a difference in SEMANTICS.md, sections 10 and 11."""
     params, folder = seed_case.params, seed_case.folder
     maker = StackedObsImageMaker(
         folder / "counts.fits.gz",
@@ -211,14 +211,14 @@ def test_difference_to_gammapy06(seed_case, hess_store_bkg2d):
     )
     ours = {kind: hdu.data for kind, hdu in maker.images.items()}
     counts = seed_case.image("counts")
-    # Rim pixels without background (item 10.9) and events outside the good times
+    # We drop rim pixels without background (item 10.9) and events outside good times
     assert 0 <= counts.sum() - ours["counts"].sum() <= 10
     assert np.sum(ours["counts"] != counts) <= 0.005 * counts.sum()
-    # Exposure between 10 offsets (section 11): -0.7 % to 1.0 %
+    # Between its 10 offsets (section 11), exposures differ by -0.7 % to 1.0 %
     exposure = seed_case.image("exposure")
     assert_allclose(ours["exposure"], exposure, rtol=0.011)
     assert_allclose(ours["exposure"].sum(), exposure.sum(), rtol=1e-3)
-    # Rectangles linear in energy are 6 to 9 % high (section 11), livetime is low by DEADC
+    # Its rectangles in energy are 6 to 9 % high (section 11), its livetime low by DEADC
     low, high = (1, 1) if params["bkg_norm"] else (1.0664 / 1.09, 1.0664 / 1.06)
     ratio = ours["bkg"].sum() / seed_case.image("bkg").sum()
     assert low - 0.002 < ratio < high + 0.002

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from gammastack.regression import fit_log_rate
 
-# Constant, and whether it is the second of two groups of bins
+# The terms are a constant, and whether a bin is in the second of two groups
 GROUPS = np.array([[1.0, 0], [1, 0], [1, 1], [1, 1], [1, 1]])
 EXPOSURE = np.array([2.0, 3, 1, 4, 5])
 
@@ -26,7 +26,7 @@ def test_two_groups_in_closed_form():
         ([0, 0, 0, 0, 0], GROUPS),
         # The rate of the second group has no lower limit
         ([4, 2, 0, 0, 0], GROUPS),
-        # Twice the same term
+        # Both terms are the same
         ([4, 2, 1, 0, 3], np.ones((5, 2))),
     ],
 )

@@ -29,7 +29,7 @@ def make_ring(settings=RING):
 
 
 def test_ring_holds_both_rims():
-    """3084 pixels: the ring of 0.5 to 0.8 deg in pixels of 0.02 deg of gammapy 2.1."""
+    """As in gammapy 2.1, a ring of 0.5 to 0.8 deg has 3084 pixels of 0.02 deg."""
     assert ring_kernel((25, 25), (40, 40)).sum() == 3084
     kernel = ring_kernel((0.5 / 0.1,) * 2, (0.8 / 0.1,) * 2)
     y, x = np.mgrid[-8:9, -8:9]
@@ -37,7 +37,7 @@ def test_ring_holds_both_rims():
 
 
 def test_each_pixel_by_hand():
-    """Sums over a loop of pixels; the mask and the edges of the image cut rings."""
+    """Sums are those of a loop over pixels; the mask and the image edges cut rings."""
     rng = np.random.default_rng(2)
     counts = rng.poisson(2, GEOMETRY.shape)
     acceptance = rng.uniform(1, 3, GEOMETRY.shape)
@@ -54,7 +54,7 @@ def test_each_pixel_by_hand():
 
 
 def test_flat_field():
-    """Two counts everywhere: alpha is the ratio of the areas, and there is no excess."""
+    """With two counts everywhere, alpha is the ratio of areas, and the excess is 0."""
     stack, (record,) = stack_runs(
         GEOMETRY, [make_run(counts=2, geometry=GEOMETRY)], background=RING
     )
@@ -62,7 +62,7 @@ def test_flat_field():
     assert_allclose(images["bkg"], 2)
     assert images["off"][20, 20] == 2 * ring_kernel((5, 5), (8, 8)).sum()
     measured = counts_in_disk(images, 2)
-    # 13 pixels in the disk, 136 in the ring
+    # There are 13 pixels in the disk and 128 in the ring
     assert ring_kernel((5, 5), (8, 8)).sum() == 128
     assert_allclose(measured.alpha[20, 20], 13 / 128)
     assert_allclose(measured.significance(), 0, atol=1e-6)
@@ -70,7 +70,7 @@ def test_flat_field():
 
 
 def test_ring_that_is_excluded():
-    """No background in the middle of a large exclusion: NaN, and no counts either."""
+    """In the middle of a large exclusion, the background is NaN and counts are 0."""
     rows, columns = np.indices(GEOMETRY.shape)
     mask = np.hypot(rows - 20, columns - 20) > 10
     run = make_run(counts=2, geometry=GEOMETRY)
@@ -91,7 +91,7 @@ def test_ring_that_is_excluded():
 
 
 def test_adaptive_ring_grows_until_enough_is_left():
-    """Its alpha stays below the threshold wherever a ring of the allowed sizes does."""
+    """Its alpha is within the threshold wherever a ring of an allowed size can be."""
     rows, columns = np.indices(GEOMETRY.shape)
     mask = np.hypot(rows - 20, columns - 20) > 10
     run = make_run(counts=2, geometry=GEOMETRY)
@@ -104,7 +104,7 @@ def test_adaptive_ring_grows_until_enough_is_left():
     # Far away the first ring is large enough
     plain, _ = make_ring().estimate(run.counts, run.bkg, mask)
     assert images["off"][2, 20] == plain[2, 20]
-    # In the middle it is the first one that reaches beyond the exclusion far enough
+    # In the middle the ring is the first that reaches far enough beyond the exclusion
     sizes = [
         (
             ring_kernel((r, r), (r + 3, r + 3))
@@ -126,7 +126,7 @@ def test_adaptive_ring_ends_at_its_largest_radius():
 
 
 def test_two_runs_are_added_as_gammapy_adds_them():
-    """alpha of the stack is the mean of the alphas of the runs, weighted with OFF counts."""
+    """alpha of the stack is the mean of those of the runs, weighted with OFF counts."""
     rng = np.random.default_rng(4)
     counts = [rng.poisson(mean, GEOMETRY.shape) for mean in (2, 5)]
     slope = np.linspace(1, 2, 40)
@@ -151,7 +151,7 @@ def test_two_runs_are_added_as_gammapy_adds_them():
 
 
 def test_alpha_where_no_off_counts_are():
-    """It is known from the acceptance: n_off = 0 is a measurement."""
+    """alpha is known from the acceptance, because n_off = 0 is a measurement."""
     counts = np.zeros(GEOMETRY.shape, dtype=int)
     counts[0, 0] = 1
     run = make_run(geometry=GEOMETRY, counts=counts, n_events=1)
@@ -164,7 +164,7 @@ def test_alpha_where_no_off_counts_are():
 
 @pytest.mark.parametrize("gradient", [False, True])
 def test_norm_relative_to_the_model(gradient):
-    """Background after and before the norms: of runs with norms 2 and 3, between them."""
+    """For equal models of runs with norms 2 and 3, it is the mean of the two norms."""
     runs = [
         make_run(1, counts=4, geometry=GEOMETRY),
         make_run(2, counts=6, geometry=GEOMETRY),

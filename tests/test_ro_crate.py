@@ -102,7 +102,7 @@ def refs(value):
 
 @pytest.fixture
 def issues(folder):
-    """Function that returns what rocrate-validator objects to."""
+    """Return a function that returns what rocrate-validator objects to."""
 
     def run(severity, text):
         (folder / "ro-crate-metadata.json").write_text(text, encoding="utf-8")
@@ -111,8 +111,8 @@ def issues(folder):
     return run
 
 
-# The workflow is a file of the crate: its name is relative, as the profile allows. No
-# institute is known, neither that of the users nor one that publishes
+# The workflow is a file of the crate, so its name is relative, as the profile allows.
+# No institute is known, neither that of the users nor that of a publisher
 RECOMMENDATIONS = {
     "The SoftwareApplication id SHOULD be an absolute URI",
     "The `publisher` property of a `Root Data Entity` SHOULD be an `Organization`",

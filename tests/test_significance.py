@@ -18,12 +18,12 @@ from gammastack.sky.kernels import (
 @pytest.mark.parametrize(
     "n, mu, expected, last_digit",
     [
-        # Computed independently for the design of this program, to the digits given
+        # These were computed independently for the design, to the digits given
         (11, 9, 0.6440149844, 1e-10),
         (7, 9, -0.6939726249, 1e-10),
         (5, 1, 2.84506, 1e-5),
         (100, 23, 11.82942, 1e-5),
-        # Limits: no counts, counts as expected
+        # Limiting cases: no counts, and counts as expected
         (0, 8, -4.0, 1e-14),
         (4, 4, 0.0, 1e-14),
     ],
@@ -33,7 +33,7 @@ def test_known_background(n, mu, expected, last_digit):
 
 
 def test_agrees_with_poisson_probability_for_many_counts():
-    """For many counts the probability of n or more is that of the normal distribution."""
+    """For many counts the probability of n or more is that of a normal distribution."""
     mu, n = 1e4, 1.05e4
     probability = 0.5 * (poisson.sf(n, mu) + poisson.sf(n - 1, mu))
     assert_allclose(significance(n, mu), norm.isf(probability), rtol=1e-3)
@@ -60,7 +60,7 @@ def test_elliptic_disk_for_pixels_that_are_not_square():
 @pytest.mark.parametrize("shape", [(40, 50), (3, 50), (1, 1)])
 @pytest.mark.parametrize("radius", [0, 2, 5.0, (7, 3), (12, 30)])
 def test_sums_under_kernels(shape, radius):
-    """Of the image padded with zeros, also for kernels larger than it."""
+    """The sums are those of the image padded with zeros, even under larger kernels."""
     image = np.random.default_rng(1).uniform(0, 1, shape)
     image[:, : shape[1] // 2] = 0
     kernel = disk_kernel(radius)
@@ -84,7 +84,7 @@ def test_flat_map():
     assert_allclose(correlate(counts, disk_kernel(5))[10, 10], 162)
     image = counts_in_disk({"counts": counts, "bkg": bkg}, 5).significance()
     assert_allclose(image[10, 10], 7.910732, rtol=1e-7)
-    # A quarter of the disk is on the image at a corner: nothing is reflected
+    # At a corner only a quarter of the disk is on the image: nothing is reflected
     quarter = disk_kernel(5)[5:, 5:].sum()
     assert_allclose(image[0, 0], significance(2 * quarter, quarter))
 

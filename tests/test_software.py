@@ -125,20 +125,20 @@ def test_strings_that_look_like_comments_count():
 
 
 def test_string_in_several_parts_at_the_start_of_a_line():
-    """A list, or a key of a dictionary, has its strings after line breaks."""
+    """Inside brackets, a string on a line of its own counts: it is not a docstring."""
     for text in ('["x",\n%s]', '{"x": 1,\n%s: 2}', "f(\n%s)", '("x"\n%s)'):
         assert tokens(text % '"y"') != tokens(text % '"z"')
 
 
 def test_lines_are_those_of_python():
-    """Other characters that str.splitlines takes for the end of a line are not."""
+    """Characters that only str.splitlines takes for the end of a line do not end it."""
     text = 'a = "\x0c\u2028"\nb = f"{%s}µ"\n'
     assert tokens(text % "x") != tokens(text % "y")
     assert tokens(text % "x")[-2] == 'f"{x}µ"'
 
 
 def test_f_string_is_one_token():
-    """As in Python 3.11, so that the hash of the same code is the same in all versions."""
+    """This is as in Python 3.11, so that code has the same hash in all versions."""
     assert tokens('a = f"{x:{w}}" + f"{f(1)!r}"\n') == [
         *("a", "=", 'f"{x:{w}}"', "+", 'f"{f(1)!r}"', "NEWLINE")
     ]
@@ -160,7 +160,7 @@ FILES = {
 
 @pytest.fixture
 def made_of(tmp_path_factory):
-    """What the step of a small program is made of, with some files that differ."""
+    """Return a function that finds what a step of a small program is made of."""
 
     def function(changes=(), step="maps"):
         folder = tmp_path_factory.mktemp("scripts")
@@ -201,7 +201,7 @@ def test_what_is_no_part_of_the_step(made_of, name):
 
 
 def test_this_program_installed_as_a_package(made_of, monkeypatch):
-    """It is not a package of its own: its modules count, one by one."""
+    """It does not count as a package, because its modules count one by one."""
     monkeypatch.setattr("gammastack.provenance.software._version", lambda name: "9")
     assert made_of()["packages"] == {"numpy": "9"}
 
@@ -226,7 +226,7 @@ def test_new_import_is_followed(made_of):
 def test_table_of_products_counts_with_the_lines_of_the_step(
     made_of, monkeypatch, step, counts
 ):
-    """A new map, however it is written down; not the text of the table."""
+    """A new map counts, however it is written down; the text of the table does not."""
     before = made_of({"gammastack/products.py": "TABLE = (1, 2)\n"})
     assert before == made_of()
     line = replace(layout.IMAGES["excess"], name="more", step=step)
@@ -235,7 +235,7 @@ def test_table_of_products_counts_with_the_lines_of_the_step(
 
 
 def test_table_of_products_counts_with_the_lines_of_what_is_in_a_file(monkeypatch):
-    """The unit of the exposure is that of the images of runs, too."""
+    """The unit of the exposure also changes the files of runs and of groups."""
 
     def hashes():
         software.cache_clear()

@@ -114,7 +114,7 @@ def test_bad_run_does_not_poison_the_stack(bad, status, reason):
 
 
 def test_ncounts_min_must_be_exceeded():
-    """As in gammapy 0.6: a run with just ncounts_min events is dropped."""
+    """As in gammapy 0.6, a run with exactly ncounts_min events is dropped."""
     runs = [make_run(1, n_events=5), make_run(2, n_events=6)]
     _, records = stack_runs(GEOMETRY, runs, ncounts_min=5)
     assert [record["status"] for record in records] == ["dropped", "used"]
@@ -145,7 +145,7 @@ def test_norm_table_holds_the_used_runs():
 @pytest.mark.parametrize("method", ["irf", "ring"])
 @pytest.mark.parametrize("bkg_norm", [True, False])
 def test_pixels_without_model_or_exposure_are_left_out(kind, method, bkg_norm):
-    """Of all images and of the norm: counts without a background are no excess."""
+    """Images and norm leave them out, because their counts would be a false excess."""
     half = np.zeros(GEOMETRY.shape, dtype=bool)
     half[:, :10] = True
     whole = make_run()

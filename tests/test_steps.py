@@ -1,4 +1,4 @@
-"""The steps one after the other, without Snakemake, against the library and closed forms."""
+"""The steps without Snakemake, compared with the library and closed formulas."""
 
 import importlib
 
@@ -40,7 +40,7 @@ def run_step(name, *args, **params):
 
 
 class Chain:
-    """A field, whose steps are run in a folder with the parameters of the rules."""
+    """A field whose steps are run in a folder with the parameters of the rules."""
 
     def __init__(self, folder, store, **settings):
         settings = {**SETTINGS, "datastore": str(store.folder), **settings}
@@ -127,7 +127,7 @@ class Chain:
 
 @pytest.fixture(scope="module")
 def chain(simulated_store):
-    """Make all products of a field from the simulated store in a folder."""
+    """Return a function that makes all products of a simulated field in a folder."""
     return lambda folder, **settings: Chain(
         folder, simulated_store[0], **settings
     ).make()
@@ -167,7 +167,7 @@ def test_steps_are_the_maker_to_the_last_bit(plain, band):
 
 
 def test_background_has_the_counts_outside_the_exclusions(plain):
-    """Run by run, and so in the sum."""
+    """This holds for each run, and therefore for the sum."""
     mask = plain.mask
     sums = {name: plain.image(name)[mask].sum() for name in ("counts", "bkg")}
     assert_allclose(sums["bkg"], sums["counts"])
@@ -183,7 +183,7 @@ def test_background_has_the_counts_outside_the_exclusions(plain):
 
 
 def test_livetime_is_that_of_the_simulation(plain):
-    """0.7 deg from all four pointings: exp(-(0.7 / 2.2)^2 / 2) of 1596 s each."""
+    """0.7 deg from all four pointings, it is exp(-(0.7 / 2.2)^2 / 2) of 1596 s each."""
     middle = plain.geometry.shape[0] // 2, plain.geometry.shape[1] // 2
     expected = 4 * 1596 * np.exp(-0.5 * (0.7 / 2.2) ** 2)
     assert_allclose(plain.image("livetime")[middle], expected, rtol=2e-3)
@@ -196,7 +196,7 @@ def test_maps_follow_from_sums(plain):
     seen = exposure > 0
     # 1 m2 = 1e4 cm2
     assert_allclose(plain.image("flux")[seen], excess[seen] / (1e4 * exposure[seen]))
-    # A disk of 3 pixels of 0.05 deg is another than one of 0.2 deg, and has 29 pixels
+    # A disk of 3 pixels of 0.05 deg is not one of 0.2 deg, and has 29 pixels
     y, x = np.mgrid[-3:4, -3:4]
     disk = x**2 + y**2 <= 9
     assert disk.sum() == 29
@@ -225,7 +225,7 @@ def test_table_of_runs(plain):
 
 
 def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
-    """Two groups of two runs; only the order of the sums differs."""
+    """Two groups of two runs give the same, up to the order of the sums."""
     halves = Chain(tmp_path, simulated_store[0])
     norm = "image", "energy_bands", "ncounts_min", "bkg_norm", "background"
     mask = str(plain.folder / "sky" / "exclusion_mask.fits")
@@ -285,12 +285,12 @@ def test_counts_only(chain, tmp_path):
     assert fits.getheader(counts.path("counts.fits"))["SUMCOUNT"] == expected.sum() > 0
 
 
-# So low that fluctuations are found: there is no source
+# The threshold is low enough to find fluctuations, because there is no source
 SEARCH = {"threshold": 3, "threshold_low": 2.5, "margin": "0.1 deg"}
 
 
 def test_search_ends_when_nothing_is_significant(chain, tmp_path):
-    """In no band, with a norm from what is left; the known source stays excluded."""
+    """In the end no band has a significant pixel; the known source stays excluded."""
     found = chain(tmp_path, exclusion_mask=[*SETTINGS["exclusion_mask"], SEARCH])
     known = read_image(tmp_path / "sky" / "known_sources.fits")[0] > 0
     assert (known >= found.mask).all() and (known > found.mask).any()

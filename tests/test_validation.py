@@ -1,4 +1,4 @@
-"""The validation page: its verdicts follow from the numbers, and none of them is bad."""
+"""The validation page: its verdicts follow from the numbers, and none is bad."""
 
 import re
 
@@ -58,7 +58,7 @@ def test_biased_significance_fails(field):
 
 
 def test_coverage_follows_the_errors(field):
-    """Of all counts that can occur, 68 % have errors that hold the truth, or thereabouts."""
+    """About 68 % of all counts that can occur have errors that include the truth."""
     _, disks = field["truth"]
     assert 0.6 < empty_fields.exact_coverage("errors", disks.background, 5) < 0.75
     assert empty_fields.exact_coverage(0.9, disks.background, 0) == pytest.approx(1)

@@ -69,7 +69,7 @@ def activity(number, name, inputs, outputs):
 
 
 def records():
-    """Runs, a group, and its excess: the names have what identifiers may not have."""
+    """Return records of runs, a group and its excess, with names unfit for an id."""
     runs = [
         activity(
             number,
@@ -111,7 +111,7 @@ def test_counts_are_those_of_the_records():
     }
     names = {one["activity_name"] for one in activities}
     assert len(document["activity"]) == len(activities)
-    # One machine
+    # There is one machine
     assert len(document["entity"]) == len(files) + len(names) + 1
     n_used = sum(len(one["input"]) + 1 for one in activities)
     assert len(document["used"]) == n_used
@@ -173,7 +173,7 @@ def leaves(node):
 
 
 def plain(value):
-    """Value of an attribute of PROV-JSON: of a type, or JSON text."""
+    """Return the value of an attribute of PROV-JSON, which is typed or JSON text."""
     if isinstance(value, dict):
         return plain(value["$"])
     try:
