@@ -1,7 +1,10 @@
 """The documentation is in sync with the code."""
 
+import ast
 import re
 from pathlib import Path
+
+import pytest
 
 from gammastack.config.fields import schema
 from gammastack.files.layout import SIMULATED_STORE
@@ -47,5 +50,32 @@ def test_links_between_documents():
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("*/README.md"),
     ]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        for target in re.findall(
+            r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")
+        ):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def documented(text):
+    """Yield the names in the section Parameters of a docstring."""
+    _, _, section = text.partition("Parameters\n----------\n")
+    section, *_ = re.split(r"\n\w+\n---", section)
+    for line in section.splitlines():
+        if line and not line.startswith(" "):
+            names, _, _ = line.partition(" : ")
+            yield from (name.strip("* ") for name in names.split(","))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("scripts/**/*.py")), ids=lambda path: path.stem
+)
+def test_docstrings_name_all_parameters_or_none(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        given = node.args
+        known = [*given.posonlyargs, *given.args, given.vararg]
+        known += [*given.kwonlyargs, given.kwarg]
+        known = {arg.arg for arg in known if arg} - {"self", "cls"}
+        names = {*documented(ast.get_docstring(node) or "")}
+        assert names in (set(), known), node.name

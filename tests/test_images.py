@@ -24,7 +24,7 @@ from gammastack.runs.counts import counts_image, select_events
 from gammastack.runs.exposure import exposure_image
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry, field_of_view
-from gammastack.sky.sphere import lonlat
+from gammastack.sky.sphere import lonlat, separation, unit_vectors
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (6, 6), 0.05)
 BAND = 1.0, 10.0
@@ -77,10 +77,14 @@ def test_event_selection_includes_lower_edges_only():
 
 
 def test_counts_fall_with_their_pixel():
-    """An event in a pixel whose centre is outside the offset band is not counted."""
+    """An event inside the offset band whose pixel centre is outside it is not counted."""
     view = field_of_view(GEOMETRY, 83.63, 22.01, (0, 2))
-    rim = np.argwhere(~view.selected & (view.offset < 2.02))[0]
-    vector = view.geometry._vectors(rim[1] + 0.0, rim[0] + 0.0)
+    row, column = np.argwhere(~view.selected & (view.offset < 2.01))[0]
+    middle = np.array(view.geometry.shape) / 2
+    # Towards the pointing, but still in this pixel
+    y, x = (row, column) + 0.45 * np.sign(middle - (row, column))
+    vector = view.geometry._vectors(x, y)
+    assert separation(vector, unit_vectors(83.63, 22.01)) < 2
     ra, dec = lonlat(vector)
     assert counts_image(events(ra=ra, dec=dec), GTI, view, BAND).sum() == 0
     center = events(ra=[83.63, 83.63, 12.0], dec=[22.01, 22.01, -60.0])

@@ -192,7 +192,7 @@ def test_recipe_of_gammapy06_gives_its_images(seed_case, hess_store_bkg2d):
 
 
 def test_difference_to_gammapy06(seed_case, hess_store_bkg2d):
-    """Each tolerance follows from a difference in SEMANTICS.md, sections 10 and 11."""
+    """Each tolerance follows from a known difference, named in the comment above it."""
     params, folder = seed_case.params, seed_case.folder
     maker = StackedObsImageMaker(
         folder / "counts.fits.gz",
@@ -211,14 +211,14 @@ def test_difference_to_gammapy06(seed_case, hess_store_bkg2d):
     )
     ours = {kind: hdu.data for kind, hdu in maker.images.items()}
     counts = seed_case.image("counts")
-    # We drop rim pixels without background (item 10.9) and events outside good times
+    # We drop rim pixels without background and events outside good times
     assert 0 <= counts.sum() - ours["counts"].sum() <= 10
     assert np.sum(ours["counts"] != counts) <= 0.005 * counts.sum()
-    # Between its 10 offsets (section 11), exposures differ by -0.7 % to 1.0 %
+    # Between its 10 offsets, at which it knows them, exposures differ by -0.7 % to 1.0 %
     exposure = seed_case.image("exposure")
     assert_allclose(ours["exposure"], exposure, rtol=0.011)
     assert_allclose(ours["exposure"].sum(), exposure.sum(), rtol=1e-3)
-    # Its rectangles in energy are 6 to 9 % high (section 11), its livetime low by DEADC
+    # Its rectangles in energy are 6 to 9 % high, its livetime low by DEADC
     low, high = (1, 1) if params["bkg_norm"] else (1.0664 / 1.09, 1.0664 / 1.06)
     ratio = ours["bkg"].sum() / seed_case.image("bkg").sum()
     assert low - 0.002 < ratio < high + 0.002

@@ -28,6 +28,7 @@ from gammastack.stacking.stack import (
 
 class StackedObsImageMaker:
     """Stacked images of many observations.
+
     Replaces the class of this name in gammapy 0.6.
 
     Parameters

@@ -52,8 +52,8 @@ class Product:
     description : str
     unit : str or tuple of str
         Unit of the pixels: a FITS unit, or what is counted; two of them as in `FLUX`.
-    Type of the pixels; empty if the file is not an image.
-        Of the pixels; empty if it is not an image.
+    dtype : str
+        Type of the pixels; empty if the file is not an image.
     condition : str
         Property of `gammastack.config.fields.Field` that must be true; empty: always.
     role : str

@@ -183,6 +183,7 @@ def _first_moment(slope, low, high):
 
 def _log_rate(rate):
     """Return the logarithm of a rate (n_energy, ...), with empty bins bridged in energy.
+
     The bridge between filled bins is linear in the log of the rate and in the bin number.
     Empty bins beyond the filled ones stay (nearly) empty.
     """

@@ -371,6 +371,7 @@ def _naming_the_file(path):
 @lru_cache(maxsize=128)
 def _factor(text, unit):
     """Convert the unit in a text to `unit`, and return the factor.
+
     Any number of divisions is allowed: astropy refuses "1/s/MeV/sr".
     """
     first, *divisors = text.split("/")

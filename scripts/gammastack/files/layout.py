@@ -34,8 +34,8 @@ def check_steps(steps):
 
     Parameters
     ----------
-    Steps that have code.
-        Those for which there is code.
+    steps : iterable of str
+        Steps for which there is code.
     """
     coded, made = set(steps), {product.step for product in TABLE}
     for product in TABLE:

@@ -23,8 +23,8 @@ def off_significance(images, mask, radius):
         As in `gammastack.maps.disks.counts_in_disk`.
     mask : ndarray of bool, shape (ny, nx)
         True = outside the exclusions.
-    Radius of the disk in pixels along x and y.
-        Of the disk in pixels along x and y.
+    radius : tuple of float
+        Radius of the disk in pixels along x and y.
 
     Returns
     -------
