@@ -73,7 +73,7 @@ for variant in variants("acceptance"):
                 "acceptance",
                 upstream=[recipes_of_histograms],
                 obs_ids=runs_of_zenith_bin,
-                zenith="{zenith}",
+                zenith=lambda wildcards: wildcards.zenith,
                 energy_bands=of_field("energy_bands"),
                 offset_band=of_field("offset_band"),
                 shape=lambda wildcards: field_of(wildcards).acceptance["shape"],

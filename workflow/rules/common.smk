@@ -11,9 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-# The graph of jobs is large and stays in memory: rarer garbage collection saves a tenth
-# of the time until the first job.
-gc.set_threshold(100_000, 20, 100)
 # Otherwise garbage is collected three times at the end.
 atexit.register(gc.freeze)
 
@@ -24,8 +21,10 @@ sys.path.insert(0, str(SCRIPTS))
 include: "snakemake_internals.smk"
 
 
-from pool import Pool, WorkerKilled, run_here
+from pool import Pool, WorkerKilled, collect_garbage_rarely, run_here
 
+# The graph of jobs is large and stays in memory.
+collect_garbage_rarely()
 if is_process_of_one_job:
     call = run_here
 else:
@@ -133,8 +132,6 @@ if is_main_process:
     atexit.register(contents.save)
     atexit.register(remember, SOURCES)
 
-# These parameters trigger reruns, and are not passed to the function of a step.
-FOR_RERUNS = ("step", "software", "known", "upstream", "contents")
 performed = set()
 refusals = []
 warnings = []
@@ -142,14 +139,14 @@ warnings = []
 
 def perform(input, output, params, record):
     """Perform the step of a rule; the record of what it did is the log of the rule."""
-    inputs, outputs, params = (dict(part.items()) for part in (input, output, params))
-    name = params["step"]
-    for key in FOR_RERUNS:
-        params.pop(key, None)
+    inputs, outputs = dict(input.items()), dict(output.items())
+    name, arguments = params["step"], params["arguments"]
     outputs.pop("record", None)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
-        messages = call(name, inputs, outputs, params, made_of, str(record), sys.argv)
+        messages = call(
+            name, inputs, outputs, arguments, made_of, str(record), sys.argv
+        )
     except Exception as error:
         text = str(error)
         if not isinstance(error, (InputError, WorkerKilled)):
@@ -162,7 +159,7 @@ def perform(input, output, params, record):
 
 
 def parameters_of(step_name, upstream=(), contents=None, **named):
-    """Return the parameters of a rule: those of its step, and those that trigger reruns.
+    """Return the parameters of a rule: the arguments of its step, and what triggers reruns.
 
     Parameters
     ----------
@@ -172,7 +169,9 @@ def parameters_of(step_name, upstream=(), contents=None, **named):
     contents : callable, optional
         Returns names and hashes of the files that count by content.
     **named
-        Parameters of the function ``run`` of the step.
+        Arguments of the function ``run`` of the step, or functions that return them for
+        the wildcards of a job. They are one parameter of the rule: Snakemake takes longer
+        to call a function than the function does.
     """
     known = parameters(step_name, SCRIPTS)
     wrong = sorted(named.keys() - known.keys())
@@ -192,7 +191,15 @@ def parameters_of(step_name, upstream=(), contents=None, **named):
     }
     if contents is not None:
         for_reruns["contents"] = contents
-    return {**for_reruns, **named}
+    return {**for_reruns, "arguments": values_of(named)}
+
+
+def values_of(named):
+    """Return a function that returns values, or what functions return for a job, by name."""
+    return lambda wildcards: {
+        key: value(wildcards) if callable(value) else value
+        for key, value in named.items()
+    }
 
 
 def software_of(step_name):
@@ -258,7 +265,7 @@ def of_field(key):
 
 def is_made_here(path):
     """Return whether a file is a result, which Snakemake itself follows."""
-    return Path(path).absolute().is_relative_to(Path(RESULTS).absolute())
+    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(RESULTS), ""))
 
 
 def by_content(files):
@@ -274,7 +281,7 @@ def by_content(files):
 def names_and_contents(files):
     """Return names without folders, and hashes, of input files, as a parameter of their job."""
     return lambda wildcards: [
-        (Path(path).name, None if is_made_here(path) else contents.sha256(path))
+        (os.path.basename(path), None if is_made_here(path) else contents.sha256(path))
         for path in files(wildcards)
     ]
 

@@ -88,26 +88,29 @@ def zeniths(field):
     return sorted(set(zenith_bins(field.name).values())) if field.has_acceptance else []
 
 
-def dl3_hdus(wildcards):
-    """Return the locations of the HDUs of a run that its images are made from."""
-    field = field_of(wildcards)
-    types = hdu_types(field.responses)
-    store = datastore(field.datastore)
-    return refuse_clearly(store.hdus, int(wildcards.obs_id), types)
+@cache
+def located(name, obs_id):
+    """Return the files of a run, and the HDUs in them that its images are made from."""
+    field = settings.fields[name]
+    store, types = datastore(field.datastore), hdu_types(field.responses)
+    hdus = refuse_clearly(store.hdus, obs_id, types)
+    files = list(dict.fromkeys(hdu.path for hdu in hdus.values()))
+    return files, {
+        kind: HDUReference(files.index(hdu.path), hdu.hdu_name, hdu.hdu_class)
+        for kind, hdu in hdus.items()
+    }
 
 
 def dl3_files(wildcards):
     """Return the distinct files of a run."""
-    return list(dict.fromkeys(hdu.path for hdu in dl3_hdus(wildcards).values()))
+    files, _ = located(wildcards.field, int(wildcards.obs_id))
+    return files
 
 
 def hdus_in_files(wildcards):
     """Return the HDUs of a run, by type, in the files of `dl3_files`."""
-    files = dl3_files(wildcards)
-    return {
-        kind: HDUReference(files.index(hdu.path), hdu.hdu_name, hdu.hdu_class)
-        for kind, hdu in dl3_hdus(wildcards).items()
-    }
+    _, hdus = located(wildcards.field, int(wildcards.obs_id))
+    return hdus
 
 
 def index_row(wildcards):

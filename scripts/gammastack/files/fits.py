@@ -238,7 +238,7 @@ class HDU:
         """Return the HDU as bytes-like parts, to be written again unchanged."""
         return (self.content,)
 
-    @property
+    @cached_property
     def shape(self):
         """Return the numbers of pixels, or of rows and of bytes per row."""
         return tuple(
