@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gammastack.dl3.datastore import listing
+from gammastack.dl3.query import rows_that_meet
 from gammastack.errors import InputError
 from gammastack.sky.sphere import separation, unit_vectors
 
@@ -18,7 +19,8 @@ def select_observations(store, conditions, center=None):
     store : gammastack.dl3.datastore.DataStore
     conditions : dict
         Any of ``obs_ids`` (list of int), ``table`` (CSV file with a column OBS_ID),
-        ``query`` (`pandas.DataFrame.query` on the columns of the observation index),
+        ``query`` (condition on the columns of the observation index, see
+        `gammastack.dl3.query`),
         ``cone`` (largest angle in deg between pointing and `center`), ``exclude``
         (list of int). Without any of them all observations are selected.
     center : tuple of float, optional
@@ -87,19 +89,14 @@ def _read_obs_ids(path):
 
 
 def _query(table, query):
-    # Importing it is slow, and most configurations do not need it.
-    import pandas as pd
-
     try:
-        keep = pd.DataFrame(table).eval(query, engine="python")
-    except Exception as error:
+        return rows_that_meet(query, table)
+    except InputError as error:
         raise InputError(
-            f"observations: query: '{query}' fails ({error}). It may use the columns"
-            f" {', '.join(table)}"
+            f"observations: query: '{query}': {error}. It may compare the columns"
+            f" {', '.join(table)} with numbers and texts (==, !=, <, <=, >, >=, in), and"
+            " join comparisons with and, or, not"
         ) from error
-    if not (isinstance(keep, pd.Series) and keep.dtype == bool):
-        raise InputError(f"observations: query: '{query}' is not a condition")
-    return keep.to_numpy()
 
 
 def bins_of_zenith(zenith, edges):
