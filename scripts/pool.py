@@ -3,7 +3,6 @@
 A run takes 30 to 100 ms of work; a new Python process with astropy takes ten times that.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -57,7 +56,7 @@ class Pool:
         with self._lock:
             if self._executor is None:
                 self._executor = ProcessPoolExecutor(
-                    self._workers(), mp_context=self._context, initializer=_prepare
+                    self._workers(), mp_context=self._context, initializer=_obey_parent
                 )
         try:
             return self._executor.submit(run_here, step, *job).result()
@@ -81,14 +80,8 @@ def _search_path_in_environment():
             os.environ["PYTHONPATH"] = before
 
 
-def collect_garbage_rarely():
-    """Save a tenth of the time, and a third with many small objects that stay in memory."""
-    gc.set_threshold(100_000, 20, 100)
-
-
-def _prepare():
+def _obey_parent():
     """Leave an interrupt from the keyboard to the parent, and do not outlive it."""
-    collect_garbage_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
