@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of Newton's method: the largest step taken, in the log of the rate
+# A step of Newton's method changes the log of the rate by no more than this.
 LARGEST_STEP = 2.0
 NEWTON_STEPS = 100
 

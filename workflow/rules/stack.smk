@@ -1,4 +1,4 @@
-# From the images of the runs to those of groups of runs, and of the field.
+# The images of the runs are summed, first in groups, then for the field.
 
 
 def recipes_of_mask(wildcards):

@@ -24,9 +24,9 @@ from gammastack.sky.sphere import lonlat, offset_coordinates, separation, unit_v
 BINS_PER_DECADE = 8
 # Points at this distance in deg sample which part of a bin is excluded.
 POINT_DISTANCE = 0.02
-# Of the fit, in ln(rate)
+# The fit has converged when ln(rate) changes by less than this.
 CONVERGED = 1e-8
-# Of the integral over an energy bin, relative
+# Integrals over an energy bin have this relative accuracy.
 INTEGRAL_TOLERANCE = 1e-6
 INTEGRAL_STEPS = 200
 MEV_PER_TEV = 1e6

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from gammastack.acceptance.model import expected_counts
 
-# In deg
+# Widths are in deg.
 RING_WIDTH = 0.25
 CELL_WIDTH = 0.5
 # With fewer expected events a cell of the map shows only chance.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gammastack.provenance.origin import sha256_of
 
-# In ns: a file changed this recently could change again without a new time.
+# A file that changed less than this many ns ago could change again without a new time.
 TOO_YOUNG = 2_000_000_000
 
 

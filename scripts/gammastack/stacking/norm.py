@@ -12,7 +12,7 @@ OUTLIER = 5.0
 # This is the median absolute deviation of a normal distribution of width 1.
 MAD_PER_SIGMA = 0.6744897501960817
 
-# Of the fit of a gradient, in the log of the norm
+# The fit of a gradient has converged when the log of the norm changes by less.
 CONVERGED = 1e-10
 
 
