@@ -75,7 +75,7 @@ def test_two_invocations_at_once(project, built):
     first = snakemake(project, "--forceall")
     locks = project.folder / ".snakemake" / "locks"
     deadline = time.monotonic() + 60
-    while not list(locks.glob("*")) and time.monotonic() < deadline:
+    while not _are_complete(locks) and time.monotonic() < deadline:
         time.sleep(0.01)
     # Held back: it must not end before the second one looks at the lock
     first.send_signal(signal.SIGSTOP)
@@ -87,6 +87,12 @@ def test_two_invocations_at_once(project, built):
     first.communicate(timeout=120)
     assert first.returncode == 0
     assert project.products() == built.products()
+
+
+def _are_complete(locks):
+    """Whether there are the locks of inputs and of outputs, with their content."""
+    sizes = [path.stat().st_size for path in locks.glob("*")]
+    return len(sizes) == 2 and all(sizes)
 
 
 def test_results_from_elsewhere_in_a_project_with_results(project, tmp_path):
