@@ -30,6 +30,8 @@ KEYS = {
     "background",
     "ul_confidence",
     "n_sigma_sensitivity",
+    "on_bad_run",
+    "max_bad_runs",
 }
 CIRCLE = "icrs; circle(1, 2, 3)"
 GALACTIC_CENTER = 266.40499, -28.93617  # ICRS position of l = b = 0
@@ -127,6 +129,8 @@ OTHER = {
     "background": ("ring", lambda field: field.background),
     "ul_confidence": (0.9, lambda field: field.ul_confidence),
     "n_sigma_sensitivity": (3, lambda field: field.n_sigma_sensitivity),
+    "on_bad_run": ("stop", lambda field: field.on_bad_run),
+    "max_bad_runs": ("2.5 %", lambda field: field.max_bad_runs),
 }
 
 

@@ -111,7 +111,7 @@ def test_only_what_is_asked_for_must_be_listed(tmp_path):
 def test_run_without_an_hdu_in_the_index(tmp_path, kind):
     classes = {key: name for key, name in HDU_CLASSES.items() if key != kind}
     store = store_of(tmp_path, hdu_rows(OBS_ID, classes=classes))
-    with refused(tmp_path / "hdu-index.fits.gz", OBS_ID, kind, "exclude"):
+    with refused("hdu-index.fits.gz", OBS_ID, f"no HDU of type {kind}"):
         store.hdus(OBS_ID)
 
 
@@ -141,9 +141,16 @@ def test_hdu_listed_twice(tmp_path):
 
 
 def test_observation_listed_twice(tmp_path):
-    store = store_of(tmp_path, hdu_rows(OBS_ID), OBSERVATIONS + OBSERVATIONS[:1])
-    with refused(tmp_path / "obs-index.fits.gz", "OBS_ID", OBS_ID, "one row"):
-        _ = store.observations
+    """Only that observation is not available."""
+    again = (OBS_ID, "Crab", 84.0, 22.0, 45.0)
+    write_run(tmp_path / "run.fits", plain_run())
+    rows = hdu_rows(OBS_ID) + hdu_rows(7)
+    store = store_of(tmp_path, rows, [*OBSERVATIONS, again])
+    assert store.obs_ids == [7, OBS_ID]
+    assert store.pointings([OBS_ID]) == (83, 22)
+    assert store.available(7) == store.hdus(7)
+    with refused("obs-index.fits.gz", f"observation {OBS_ID} has 2 rows"):
+        store.available(OBS_ID)
 
 
 def test_missing_folder(tmp_path):
@@ -218,9 +225,9 @@ def test_index_without_a_column(tmp_path, name, rows, names, column):
 def test_files_of_the_selected_runs_must_be_there(tmp_path):
     write_run(tmp_path / "run.fits", plain_run())
     store = store_of(tmp_path, hdu_rows(OBS_ID) + hdu_rows(7, name="gone.fits"))
-    store.require([OBS_ID])
-    with refused(tmp_path / "gone.fits", "observation 7", "1 of 2 files", "exclude"):
-        store.require([OBS_ID, 7])
+    assert store.available(OBS_ID) == store.hdus(OBS_ID)
+    with refused("gone.fits: no such file, but the HDU index lists it"):
+        store.available(7)
 
 
 def test_hess_release(hess_store):
@@ -228,4 +235,5 @@ def test_hess_release(hess_store):
     row = hess_store.obs_ids.index(23523)
     assert hess_store.observations["TARGET_NAME"][row] == "Crab"
     assert hess_store.hdus(23523)["bkg"].hdu_name == "bkg"
-    hess_store.require(hess_store.obs_ids)
+    for obs_id in hess_store.obs_ids:
+        assert hess_store.available(obs_id)

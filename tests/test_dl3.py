@@ -593,7 +593,7 @@ def test_columns_that_do_not_fill_a_row(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with refused(tmp_path / "gone.fits", "no such file", "restore it", "exclude"):
+    with refused(tmp_path / "gone.fits", "no such file", "restore it"):
         read_observation(OBS_ID, locations(tmp_path / "gone.fits"))
 
 

@@ -69,15 +69,18 @@ def test_update_that_fails_in_one_step_after_the_other(
 
 def test_update_with_a_bad_event_file(project, built):
     """It fails in the same way until the file is replaced, whatever the target."""
+    project.change_config(on_bad_run="stop")
     path = project.folder / "store" / "run_1002.fits"
     whole = path.read_bytes()
     path.write_bytes(whole[:100_000])
     for target in ((), (MAP,), ()):
         done = project.snakemake(*target)
         assert done.code != 0
-        assert "ERROR: store/run_1002.fits: truncated" in done.text
+        assert "1 of 4 runs cannot be used: 1002: run_1002.fits: truncated" in done.text
+        assert "observations: {exclude: [1002]}" in done.text
         assert verdict(project) in (1, 3)
     path.write_bytes(whole)
+    project.change_config()
     assert project.snakemake().code == 0
     assert project.products() == built.products()
 

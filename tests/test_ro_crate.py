@@ -159,7 +159,7 @@ def test_files_are_those_of_the_folder(folder):
     )
     assert (
         entities["products/runs.csv"]["description"]
-        == "what became of each selected run"
+        == "what became of each run, also of those that are excluded"
     )
     assert "description" not in entities["code/Snakefile"]
 

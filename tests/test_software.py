@@ -261,6 +261,8 @@ def test_parameters_of_the_steps():
     assert parameters("stack", SCRIPTS) == {
         "image": True,
         "energy_bands": True,
+        "max_failed": True,
+        "excluded": True,
         "background": False,
     }
     for step in STEPS:

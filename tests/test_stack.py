@@ -85,7 +85,7 @@ def test_without_mask_all_pixels_are_used():
     [
         (
             make_run(2, counts=0, n_events=1),
-            "failed",
+            "dropped",
             "bkg_scale is not positive: 0 counts",
         ),
         (
@@ -99,6 +99,11 @@ def test_without_mask_all_pixels_are_used():
             "its exposure is 0 in all pixels",
         ),
         (make_run(2, livetime=0.0), "failed", "its livetime is 0"),
+        (
+            RunImages.failed(2, GEOMETRY, 83.0, 22.0, "run.fits: truncated"),
+            "failed",
+            "run.fits: truncated",
+        ),
         (make_run(2, counts=0), "dropped", "0 selected events, ncounts_min is 0"),
         (make_run(2, n_pixels=0), "dropped", "does not touch the image"),
     ],
@@ -110,6 +115,7 @@ def test_bad_run_does_not_poison_the_stack(bad, status, reason):
     assert_allclose(stack.images["exposure"], alone.images["exposure"])
     assert records[0]["status"] == "used"
     assert records[1]["status"] == status
+    assert (stack.n_obs, stack.n_failed) == (1, status == "failed")
     assert reason in records[1]["reason"]
 
 

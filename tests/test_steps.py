@@ -67,6 +67,7 @@ class Chain:
         params = {
             "obs_id": obs_id,
             "index": self.store.index_row(obs_id),
+            "failure": "",
             "hdus": {
                 kind: HDUReference(files.index(one.path), one.hdu_name, one.hdu_class)
                 for kind, one in hdus.items()
@@ -99,7 +100,8 @@ class Chain:
         groups = self.step("stack_group", inputs, "image", *norm, group="all")
         settings = "image", "energy_bands", "background"
         inputs = {"groups": [groups["sums"]]}
-        self.stacked = self.step("stack", inputs, *settings)
+        policy = {"max_failed": 0, "excluded": []}
+        self.stacked = self.step("stack", inputs, *settings, params=policy)
         if not field.has_background:
             return self
         settings = "image", "radii", "ul_confidence", "n_sigma_sensitivity"
@@ -235,7 +237,9 @@ def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
         ]
         for name, runs in (("0", plain.runs[::2]), ("1", plain.runs[1::2]))
     ]
-    halves.step("stack", {"groups": groups}, "image", "energy_bands", "background")
+    names = "image", "energy_bands", "background"
+    policy = {"max_failed": 0, "excluded": []}
+    halves.step("stack", {"groups": groups}, *names, params=policy)
     for name in ("counts", "n_runs"):
         assert_array_equal(halves.image(name), plain.image(name))
     for name in ("bkg", "exposure", "livetime", "bkg_norm_relative"):

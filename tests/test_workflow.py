@@ -135,16 +135,16 @@ def test_no_norm_table_unless_wanted(project):
 
 
 def test_bad_run_keeps_the_others(project, built):
-    """A truncated file: its message at the end, the images of all other runs kept."""
+    """If it shall stop the field: its message at the end, all other images are kept."""
     path = project.folder / "store" / "run_1002.fits"
     whole = path.read_bytes()
     path.write_bytes(whole[:100_000])
     shutil.rmtree(project.folder / "results")
+    project.change_config(on_bad_run="stop")
     done = project.snakemake()
     assert done.code != 0
-    assert re.search(r"ERROR: store/run_1002\.fits.*truncated.*exclude", done.text)
-    runs = (project.folder / "results/sky/runs").glob("*.fits")
-    assert sorted(path.stem for path in runs) == ["1001", "1003", "1004"]
+    assert re.search(r"ERROR: .*1002: run_1002\.fits.*truncated.*exclude", done.text)
+    assert not (project.folder / "results/sky/runs.csv").exists()
     project.change_config(observations={"exclude": [1002]})
     done = project.snakemake()
     assert done.code == 0

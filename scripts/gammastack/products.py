@@ -186,13 +186,13 @@ TABLE = (
         "runs",
         "stack",
         "{field}/runs.csv",
-        "what became of each selected run",
+        "what became of each run, also of those that are excluded",
     ),
     Product(
         "runs_of_band",
         "stack",
         "{field}/{band}/runs.csv",
-        "what became of each selected run in the band, with its norm",
+        "what became of each run in the band, with its norm",
     ),
     Product(
         "table_bkg_norm_csv",

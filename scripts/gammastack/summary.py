@@ -8,6 +8,7 @@ COLUMNS = {
     "band": ("band", str),
     "runs": ("runs_used", str),
     "not used": ("runs_not_used", str),
+    "failed": ("runs_failed", str),
     "counts": ("counts", str),
     "bkg": ("bkg", "{:.1f}"),
     "excess": ("excess", "{:.1f}"),

@@ -8,6 +8,7 @@ from gammastack.acceptance.model import (
     sum_histograms,
 )
 from gammastack.acceptance.picture import write_picture
+from gammastack.errors import InputError
 from gammastack.files.gadf import as_astropy, with_cards, write_hdus
 from gammastack.files.header import Provenance, read_config
 from gammastack.files.histogram import read_histogram
@@ -25,9 +26,15 @@ def run(
     shape,
     degree,
 ):
-    histograms, headers, origins = zip(
-        *map(read_histogram, inputs["histograms"]), strict=True
-    )
+    read = [
+        found for found in map(read_histogram, inputs["histograms"]) if found[0].n_obs
+    ]
+    if not read:
+        raise InputError(
+            f"none of the {len(obs_ids)} runs with zenith angles of {zenith} deg can be"
+            " read, and there is no acceptance for them"
+        )
+    histograms, headers, origins = zip(*read, strict=True)
     bands = list(energy_bands.values())
     histogram = sum_histograms(histograms)
     merged = merge_energy_bins(histogram, bands, n_events_needed(shape, degree))
@@ -35,12 +42,12 @@ def run(
     settings = {"shape": shape, "degree": degree, "zenith": zenith, "obs_ids": obs_ids}
     provenance = Provenance(
         {**read_config(headers[0]), **settings},
-        min(header["DATE-OBS"] for header in headers),
-        max(header["DATE-END"] for header in headers),
-        sum(header["LIVETIME"] for header in headers),
-        histogram.ontime,
-        histogram.n_obs,
-        (histogram.energy[0], histogram.energy[-1]),
+        start=min(header["DATE-OBS"] for header in headers),
+        stop=max(header["DATE-END"] for header in headers),
+        livetime=sum(header["LIVETIME"] for header in headers),
+        ontime=histogram.ontime,
+        n_obs=histogram.n_obs,
+        energy_band=(histogram.energy[0], histogram.energy[-1]),
         origin=origin.after(origins),
     )
     hdu = with_cards(acceptance_hdu(model), provenance.text)

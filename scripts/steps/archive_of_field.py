@@ -36,7 +36,8 @@ def run(inputs, outputs, origin, *, project, config):
     products = [Path(path).relative_to(field) for path in inputs["products"]]
     activities, systems = _records(field, products)
     _require_as_made(field, products, activities)
-    obs_ids = pd.read_csv(field / "runs.csv")["OBS_ID"].tolist()
+    runs = pd.read_csv(field / "runs.csv")
+    obs_ids = runs.loc[runs["status"] != "excluded", "OBS_ID"].tolist()
     config, files = pinned_config(config, field.name, obs_ids)
     files |= {f"{PRODUCTS}/{path}": field / path for path in products}
     files |= {

@@ -1,12 +1,20 @@
 """Make the histogram of a run in the field of view, without known sources."""
 
-from gammastack.acceptance.model import energy_edges, run_histogram
+from dataclasses import replace
+
+from gammastack.acceptance.model import (
+    FieldOfViewHistogram,
+    energy_edges,
+    run_histogram,
+)
 from gammastack.dl3.observation import read_observation
 from gammastack.files.header import Provenance
 from gammastack.files.histogram import write_histogram
 from gammastack.sky.exclusion import exclusion_mask as draw_mask
 from gammastack.sky.exclusion_files import without_folders
 from gammastack.sky.geometry import ImageGeometry
+
+KINDS = ("events", "gti")
 
 
 def run(
@@ -16,28 +24,40 @@ def run(
     *,
     obs_id,
     hdus,
+    failure,
     exclusion_mask,
     binsz,
     energy_bands,
     offset_band,
 ):
-    locations = {kind: hdus[kind].among(inputs["dl3"]) for kind in ("events", "gti")}
-    observation = read_observation(obs_id, locations)
-    _, offset_max = offset_band
+    edges, offset_max = energy_edges(list(energy_bands.values())), offset_band[1]
+    config = {"exclusion_mask": without_folders(exclusion_mask)}
+    provenance = Provenance(config, origin=origin)
+    paths = inputs.get("dl3", [])
+    locations = {kind: hdu.among(paths) for kind, hdu in hdus.items() if kind in KINDS}
+    try:
+        observation = None if failure else read_observation(obs_id, locations)
+    except (MemoryError, OSError):
+        raise
+    # The images of the run say why it failed.
+    except Exception:
+        observation = None
+    if observation is None:
+        histogram = FieldOfViewHistogram.empty(edges, offset_max)
+        write_histogram(outputs["histogram"], histogram, provenance)
+        return
     # The exclusions cover the whole field of view, which the image may cut.
     pointing = observation.pointing.ra, observation.pointing.dec
     width = 2 * offset_max + 2 * binsz
     geometry = ImageGeometry.create(pointing, "icrs", "ARC", (width, width), binsz)
     mask, _ = draw_mask(geometry, exclusion_mask)
-    edges = energy_edges(list(energy_bands.values()))
     histogram = run_histogram(observation, geometry, mask, edges, offset_max)
-    provenance = Provenance(
-        {"exclusion_mask": without_folders(exclusion_mask)},
-        observation.start.utc.isot,
-        observation.stop.utc.isot,
-        observation.livetime,
-        observation.ontime,
-        1,
-        origin=origin,
+    provenance = replace(
+        provenance,
+        start=observation.start.utc.isot,
+        stop=observation.stop.utc.isot,
+        livetime=observation.livetime,
+        ontime=observation.ontime,
+        n_obs=1,
     )
     write_histogram(outputs["histogram"], histogram, provenance)

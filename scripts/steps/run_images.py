@@ -4,12 +4,14 @@ from pathlib import Path
 
 from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.observation import oddities, read_observation
+from gammastack.errors import InputError
 from gammastack.files.bands import write_bands
 from gammastack.files.fits import read
 from gammastack.files.header import Provenance, read_config
 from gammastack.files.run import run_cards
 from gammastack.provenance.origin import Origin
 from gammastack.runs.images import run_images
+from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
 
 
@@ -20,6 +22,7 @@ def run(
     *,
     obs_id,
     hdus,
+    failure,
     index,
     image,
     energy_bands,
@@ -28,7 +31,8 @@ def run(
     for_integral_flux,
     acceptance_class=None,
 ):
-    locations = {kind: hdu.among(inputs["dl3"]) for kind, hdu in hdus.items()}
+    paths = inputs.get("dl3", [])
+    locations = {kind: hdu.among(paths) for kind, hdu in hdus.items()}
     spectrum = {
         "spectral_index": spectral_index,
         "for_integral_flux": for_integral_flux,
@@ -40,15 +44,29 @@ def run(
         hdus_of_model = read(path)
         config["acceptance"] = read_config(hdus_of_model["BKG"].header)
         origin = origin.after([Origin.from_hdu(hdus_of_model["INPUTS"])])
-    bands = dict(energy_bands)
-    observation = read_observation(obs_id, locations)
-    geometry = ImageGeometry.create(**image)
-    images = run_images(observation, geometry, bands.values(), offset_band, **spectrum)
-    cards = [("FILENAME", Path(locations["events"].path).name, "file of the events")]
+    bands, geometry, cards = dict(energy_bands), ImageGeometry.create(**image), []
     if "ZENITH" in index:
         cards.append(("ZENITH", index["ZENITH"], "[deg] of the pointing"))
-    if notes := oddities(observation, index):
-        cards.append(("NOTE", "; ".join(notes)))
+    if "events" in locations:
+        name = Path(locations["events"].path).name
+        cards.append(("FILENAME", name, "file of the events"))
+    try:
+        if failure:
+            raise InputError(failure)
+        observation = read_observation(obs_id, locations)
+        images = run_images(
+            observation, geometry, bands.values(), offset_band, **spectrum
+        )
+        if notes := oddities(observation, index):
+            cards.append(("NOTE", "; ".join(notes)))
+    except (MemoryError, OSError):
+        raise
+    # Damaged data can cause any error, and one run must not keep the others from the maps.
+    except Exception as error:
+        pointing = index["RA_PNT"], index["DEC_PNT"]
+        reason = _in_words(error, paths)
+        failed = RunImages.failed(obs_id, geometry, *pointing, reason)
+        images = [failed] * len(bands)
     images = dict(zip(bands, images, strict=True))
     provenances = {
         name: Provenance.of(
@@ -61,3 +79,13 @@ def run(
         for name, run_of_band in images.items()
     }
     write_bands(outputs["images"], images, provenances, for_integral_flux)
+
+
+def _in_words(error, paths):
+    """Return an error as it can stand in a header, on one line, and the same everywhere."""
+    text = str(error)
+    if not isinstance(error, InputError):
+        text = f"{', '.join(paths)}: {type(error).__name__}: {error}"
+    for path in paths:
+        text = text.replace(path, Path(path).name)
+    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()

@@ -3,17 +3,34 @@
 import numpy as np
 import pandas as pd
 
+from gammastack.errors import InputError
 from gammastack.files.band import write_images
 from gammastack.files.fits import write
 from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
 from gammastack.files.layout import of_band
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.stacking.run_table import bkg_norm_table, field_table
+from gammastack.stacking.failures import failures_text, too_many_failures
+from gammastack.stacking.run_table import (
+    bkg_norm_table,
+    failed_runs,
+    field_table,
+    with_excluded,
+)
 from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, require_used
 
 
-def run(inputs, outputs, origin, *, image, energy_bands, background=None):
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    image,
+    energy_bands,
+    max_failed,
+    excluded,
+    background=None,
+):
     geometry = ImageGeometry.create(**image)
     kinds = kinds_of_sums(background)
     origins, by_band, warnings = [], {}, []
@@ -27,7 +44,8 @@ def run(inputs, outputs, origin, *, image, energy_bands, background=None):
             if not by_band:
                 origins.append(group.origin)
         runs = pd.concat(tables).drop(columns="band")
-        by_band[band] = runs = runs.sort_values("OBS_ID", ignore_index=True)
+        by_band[band] = runs = with_excluded(runs, excluded)
+        _require_few_failures(runs, max_failed)
         require_used(runs.to_dict("records"), f"{paths['counts']}: ")
         n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(
@@ -46,8 +64,18 @@ def run(inputs, outputs, origin, *, image, energy_bands, background=None):
         left_out = runs["n_pixels_left_out"]
         texts = _left_out(left_out, stack.images, background) if left_out.any() else ()
         warnings += [f"{band}: {text}" for text in texts]
-    field_table(by_band).to_csv(outputs["runs"], index=False)
+    table = field_table(by_band)
+    table.to_csv(outputs["runs"], index=False)
+    if failures := failed_runs(table):
+        warnings.append(failures_text(failures, len(table) - len(excluded)))
     return warnings
+
+
+def _require_few_failures(runs, max_failed):
+    failures = failed_runs(runs)
+    if len(failures) > max_failed:
+        n_runs = int((runs["status"] != "excluded").sum())
+        raise InputError(too_many_failures(failures, n_runs))
 
 
 def _write_norms(paths, runs, provenance, band):

@@ -24,13 +24,14 @@ def _statuses(runs):
 
 def _row(image, statuses):
     header = read(image)["PRIMARY"].header
-    used = statuses.count("used")
+    used, excluded = statuses.count("used"), statuses.count("excluded")
     counts, bkg = header["SUMCOUNT"], header.get("SUMBKG")
     return {
         "field": image.parts[-3],
         "band": image.parts[-2],
         "runs_used": used,
-        "runs_not_used": len(statuses) - used,
+        "runs_not_used": len(statuses) - used - excluded,
+        "runs_failed": statuses.count("failed"),
         "counts": counts,
         "bkg": bkg,
         "excess": None if bkg is None else counts - bkg,

@@ -26,7 +26,8 @@ for variant in variants("run_histogram"):
                     ]
                 ),
                 obs_id=lambda wildcards: int(wildcards.obs_id),
-                hdus=hdus_in_files,
+                hdus=of_run("hdus"),
+                failure=of_run("failure"),
                 exclusion_mask=of_field("exclusion_mask"),
                 binsz=lambda wildcards: field_of(wildcards).image["binsz"],
                 energy_bands=of_field("energy_bands"),

@@ -1,5 +1,7 @@
 # Which runs a field has, where their files are, and how they are divided.
 
+import math
+
 from gammastack.dl3.datastore import (
     HDU_INDEX,
     OBS_INDEX,
@@ -7,7 +9,8 @@ from gammastack.dl3.datastore import (
     HDUReference,
     hdu_types,
 )
-from gammastack.dl3.selection import bins_of_zenith, select_observations
+from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
+from gammastack.stacking.failures import too_many_failures
 from gammastack.stacking.groups import stable_groups
 
 
@@ -32,18 +35,39 @@ def selected_runs(name):
     )
 
 
-def check_observations():
-    """Refuse a bad selection before any job starts.
+@cache
+def excluded(name):
+    """Return the OBS_IDs that the user has excluded from a field."""
+    field = settings.fields[name]
+    center = field.image["center"]
+    return refuse_clearly(
+        excluded_runs, datastore(field.datastore), field.observations, center
+    )
 
-    Snakemake takes results whose inputs have gone for up to date.
-    """
+
+def check_observations():
+    """Refuse a bad selection, or too many runs that cannot be read, before any job starts."""
     for name, field in settings.fields.items():
-        store = datastore(field.datastore)
-        types = hdu_types(field.responses)
-        if not settings.simulation:
-            refuse_clearly(store.require, selected_runs(name), types)
+        failures = {
+            obs_id: located(name, obs_id).failure for obs_id in selected_runs(name)
+        }
+        failures = {obs_id: reason for obs_id, reason in failures.items() if reason}
+        if len(failures) > allowed_failures(name):
+            text = too_many_failures(failures, len(selected_runs(name)))
+            raise WorkflowError(f"{name}: {text}")
         if field.has_acceptance:
             zenith_bins(name)
+
+
+def allowed_failures(name):
+    """Return how many runs of a field may fail."""
+    field = settings.fields[name]
+    if field.on_bad_run == "stop":
+        return 0
+    if isinstance(field.max_bad_runs, int):
+        return field.max_bad_runs
+    percentage = float(field.max_bad_runs.rstrip("% "))
+    return math.ceil(percentage / 100 * len(selected_runs(name)))
 
 
 def check_results():
@@ -88,29 +112,49 @@ def zeniths(field):
     return sorted(set(zenith_bins(field.name).values())) if field.has_acceptance else []
 
 
+class Located(NamedTuple):
+    """Where the data of a run are.
+
+    Attributes
+    ----------
+    files : list of str
+        Distinct files.
+    hdus : dict of str to HDUReference
+        HDUs that the images are made from, by type.
+    failure : str
+        Why there are none, or nothing.
+    """
+
+    files: list
+    hdus: dict
+    failure: str
+
+
 @cache
 def located(name, obs_id):
-    """Return the files of a run, and the HDUs in them that its images are made from."""
+    """Return where the data of a run are."""
     field = settings.fields[name]
-    store, types = datastore(field.datastore), hdu_types(field.responses)
-    hdus = refuse_clearly(store.hdus, obs_id, types)
+    store = datastore(field.datastore)
+    try:
+        hdus = store.available(obs_id, hdu_types(field.responses))
+    except InputError as error:
+        return Located([], {}, str(error))
     files = list(dict.fromkeys(hdu.path for hdu in hdus.values()))
-    return files, {
+    references = {
         kind: HDUReference(files.index(hdu.path), hdu.hdu_name, hdu.hdu_class)
         for kind, hdu in hdus.items()
     }
+    return Located(files, references, "")
 
 
-def dl3_files(wildcards):
-    """Return the distinct files of a run."""
-    files, _ = located(wildcards.field, int(wildcards.obs_id))
-    return files
+def of_run(key):
+    """Return an attribute of `Located` as a parameter of the jobs of runs."""
+    return lambda wildcards: getattr(
+        located(wildcards.field, int(wildcards.obs_id)), key
+    )
 
 
-def hdus_in_files(wildcards):
-    """Return the HDUs of a run, by type, in the files of `dl3_files`."""
-    _, hdus = located(wildcards.field, int(wildcards.obs_id))
-    return hdus
+dl3_files = of_run("files")
 
 
 def index_row(wildcards):

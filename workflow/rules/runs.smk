@@ -55,7 +55,8 @@ for variant in variants("run_images"):
                 upstream=[recipes_of_data, recipes_of_acceptance],
                 contents=names_and_contents(dl3_files),
                 obs_id=lambda wildcards: int(wildcards.obs_id),
-                hdus=hdus_in_files,
+                hdus=of_run("hdus"),
+                failure=of_run("failure"),
                 index=index_row,
                 image=of_field("image"),
                 # A list keeps their order; in the key of a cache a dictionary would lose it.

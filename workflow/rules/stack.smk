@@ -138,6 +138,8 @@ for variant in variants("stack"):
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),
                 background=of_field("background"),
+                max_failed=lambda wildcards: allowed_failures(wildcards.field),
+                excluded=lambda wildcards: excluded(wildcards.field),
             ),
         run:
             perform(input, output, params, log)

@@ -77,6 +77,15 @@ class FieldOfViewHistogram:
         sums = {key: getattr(self, key) + getattr(other, key) for key in keys}
         return replace(self, **sums)
 
+    @classmethod
+    def empty(cls, energy, offset_max, binsz=0.1):
+        """Return the histogram of no run, see `run_histogram`."""
+        fov = _fov_edges(offset_max, binsz)
+        shape = len(fov) - 1, len(fov) - 1
+        counts = np.zeros((len(energy) - 1, *shape), int)
+        exposure, moments = np.zeros(shape), np.zeros((2, *shape))
+        return cls(energy, fov, offset_max, counts, exposure, moments, 0.0, 0)
+
     @property
     def filled(self):
         """Return which bins (n_fov, n_fov) have exposure."""
@@ -132,8 +141,7 @@ def run_histogram(observation, geometry, mask, energy, offset_max, binsz=0.1):
     FieldOfViewHistogram
     """
     ra, dec = observation.pointing.ra, observation.pointing.dec
-    half = int(np.ceil(offset_max / binsz - 1e-9))
-    fov = binsz * np.arange(-half, half + 1)
+    fov = _fov_edges(offset_max, binsz)
     exposure, moments = _exposure(fov, ra, dec, geometry, mask, offset_max)
 
     events = observation.events
@@ -155,6 +163,12 @@ def run_histogram(observation, geometry, mask, energy, offset_max, binsz=0.1):
     return FieldOfViewHistogram(
         energy, fov, offset_max, counts, ontime * exposure, ontime * moments, ontime, 1
     )
+
+
+def _fov_edges(offset_max, binsz):
+    """Return the edges of the bins along longitude and latitude in deg."""
+    half = int(np.ceil(offset_max / binsz - 1e-9))
+    return binsz * np.arange(-half, half + 1)
 
 
 def _usable(geometry, mask, ra, dec):

@@ -74,6 +74,8 @@ class Field:
     spectral_index: float
     for_integral_flux: bool
     radii: dict
+    on_bad_run: str
+    max_bad_runs: int | str
 
     @property
     def responses(self):
@@ -326,6 +328,8 @@ def _field(name, settings):
         spectral_index=float(settings["spectral_index"]),
         for_integral_flux=settings["for_integral_flux"],
         radii=radii,
+        on_bad_run=settings["on_bad_run"],
+        max_bad_runs=settings["max_bad_runs"],
     )
 
 

@@ -5,6 +5,7 @@ DOI 10.5281/zenodo.7304668.
 """
 
 import os
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,7 @@ HDU_CLASSES = {
     "bkg": ("bkg_3d", "bkg_2d"),
 }
 REMEDIES = {
-    "bkg": "Use a store with background models, or have one made from the runs with"
+    "bkg": ". Use a store with background models, or have one made from the runs with"
     " background: acceptance, or set make_background_image: false to get counts only, or"
     " leave the run out with observations: exclude.",
 }
@@ -126,20 +127,17 @@ class DataStore:
     def observations(self):
         """Return the columns of the observation index: arrays by name, sorted by OBS_ID.
 
-        Raises
-        ------
-        InputError
-            If an OBS_ID occurs twice.
+        Of an OBS_ID that occurs more than once, only the first row is kept.
         """
         _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
-        obs_ids, count = np.unique(table["OBS_ID"], return_counts=True)
-        if (count > 1).any():
-            raise InputError(
-                f"{self._index_file(OBS_INDEX)}: OBS_ID {listing(obs_ids[count > 1])}"
-                " occurs more than once; every observation needs one row."
-            )
-        order = np.argsort(table["OBS_ID"])
-        return {name: column[order] for name, column in table.items()}
+        _, first = np.unique(table["OBS_ID"], return_index=True)
+        return {name: column[first] for name, column in table.items()}
+
+    @cached_property
+    def _n_rows(self):
+        """Return the number of rows in the observation index by OBS_ID."""
+        _, table = self._read_index(OBS_INDEX, ["OBS_ID"])
+        return Counter(table["OBS_ID"].tolist())
 
     @cached_property
     def _rows(self):
@@ -220,20 +218,28 @@ class DataStore:
         """
         return {kind: self._location(obs_id, kind) for kind in types}
 
-    def require(self, obs_ids, types=tuple(HDU_CLASSES)):
-        """Raise `InputError` if an HDU is not in the index, or its file is missing."""
-        paths = {
-            hdu.path: obs_id
-            for obs_id in obs_ids
-            for hdu in self.hdus(obs_id, types).values()
-        }
-        missing = {path: obs_id for path, obs_id in paths.items() if not isfile(path)}
-        for path, obs_id in missing.items():
+    def available(self, obs_id, types=tuple(HDU_CLASSES)):
+        """Return the HDUs of an observation as `hdus` does, if it can be read.
+
+        Raises
+        ------
+        InputError
+            Also if the observation index has several rows for it, or a file is missing.
+        """
+        if (n_rows := self._n_rows[obs_id]) > 1:
             raise InputError(
-                f"{path}: no such file, but the HDU index lists it for observation"
-                f" {obs_id} ({len(missing)} of {len(paths)} files are missing). Restore"
-                " it, or leave the run out with observations: exclude."
+                f"{OBS_INDEX}: observation {obs_id} has {n_rows} rows; one is needed"
             )
+        hdus = self.hdus(obs_id, types)
+        # The files of a store that is not made yet come with it.
+        paths = () if self.index else sorted({hdu.path for hdu in hdus.values()})
+        for path in paths:
+            name = os.path.basename(path)
+            if not isfile(path):
+                raise InputError(f"{name}: no such file, but the HDU index lists it")
+            if not os.access(path, os.R_OK):
+                raise InputError(f"{name}: you have no permission to read it")
+        return hdus
 
     def _location(self, obs_id, kind):
         listed = self._hdus.get((obs_id, kind), [])
@@ -241,18 +247,17 @@ class DataStore:
             found = [entry for entry in listed if entry[0] == hdu_class]
             if len(found) > 1:
                 raise InputError(
-                    f"{self._index_file(HDU_INDEX)}: observation {obs_id} has"
-                    f" {len(found)} rows with HDU_CLASS {hdu_class}; one is needed."
+                    f"{HDU_INDEX}: observation {obs_id} has {len(found)} rows with"
+                    f" HDU_CLASS {hdu_class}; one is needed"
                 )
             if found:
                 _, path, hdu_name = found[0]
                 return HDULocation(path, hdu_name, hdu_class)
         known = ", ".join(hdu_class for hdu_class, *_ in listed)
-        remedy = REMEDIES.get(kind, "Leave the run out with observations: exclude.")
         raise InputError(
-            f"{self._index_file(HDU_INDEX)}: observation {obs_id} has no HDU of type"
-            f" {kind} and class {' or '.join(HDU_CLASSES[kind])}"
-            f"{f' (only {known})' if known else ''}. {remedy}"
+            f"{HDU_INDEX}: observation {obs_id} has no HDU of type {kind} and class"
+            f" {' or '.join(HDU_CLASSES[kind])}{f' (only {known})' if known else ''}"
+            f"{REMEDIES.get(kind, '')}"
         )
 
 

@@ -336,8 +336,7 @@ def _open(path):
     """Open a DL3 file as a `_File`."""
     if not Path(path).is_file():
         raise InputError(
-            f"{path}: no such file. It is listed in the HDU index of the store;"
-            " restore it, or leave the run out with observations: exclude."
+            f"{path}: no such file. It is listed in the HDU index of the store; restore it"
         )
     with _naming_the_file(path):
         content = Path(path).read_bytes()
@@ -357,13 +356,12 @@ def _open(path):
 def _naming_the_file(path):
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
         raise InputError(
-            f"{path}: truncated, or not a FITS file ({error}). Fetch it again, or leave"
-            " the run out with observations: exclude."
+            f"{path}: truncated, or not a FITS file ({error}). Fetch it again"
         ) from error
 
 

@@ -59,6 +59,16 @@ def select_observations(store, conditions, center=None):
     return obs_ids
 
 
+def excluded_runs(store, conditions, center=None):
+    """Return the OBS_IDs that meet all conditions but are excluded, in ascending order."""
+    if "exclude" not in conditions:
+        return []
+    others = {key: value for key, value in conditions.items() if key != "exclude"}
+    return sorted(
+        {*select_observations(store, others, center)} & {*conditions["exclude"]}
+    )
+
+
 def _among(known, obs_ids, key):
     if unknown := sorted({*obs_ids}.difference(known)):
         raise InputError(

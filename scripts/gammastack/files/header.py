@@ -24,9 +24,17 @@ TIMES = (
     ("livetime", "LIVETIME", "[s] dead-time corrected"),
     ("ontime", "ONTIME", "[s] sum of the good time intervals"),
     ("n_obs", "N_OBS", "number of observations"),
+    ("n_failed", "N_FAILED", "observations that could not be used"),
 )
 # These values stand for no run.
-NO_TIMES = {"start": "", "stop": "", "livetime": 0.0, "ontime": 0.0, "n_obs": 0}
+NO_TIMES = {
+    "start": "",
+    "stop": "",
+    "livetime": 0.0,
+    "ontime": 0.0,
+    "n_obs": 0,
+    "n_failed": 0,
+}
 
 
 def times_of(header):
@@ -47,6 +55,8 @@ class Provenance:
     livetime, ontime : float
         In s.
     n_obs : int
+    n_failed : int
+        Observations that could not be used, because of their data.
     energy_band : tuple of float, optional
         In TeV.
     cards : tuple of (key, value, comment)
@@ -62,6 +72,7 @@ class Provenance:
     livetime: float = 0.0
     ontime: float = 0.0
     n_obs: int = 0
+    n_failed: int = 0
     energy_band: tuple | None = None
     cards: tuple = ()
     origin: Origin = field(default_factory=Origin)

@@ -4,9 +4,8 @@ import numpy as np
 
 from gammastack.acceptance.model import FieldOfViewHistogram
 from gammastack.files.fits import Image, Table, card_text, read, write
+from gammastack.files.header import times_of
 from gammastack.provenance.origin import Origin
-
-CARDS = {"offset_max": "OFFMAX", "ontime": "ONTIME", "n_obs": "N_OBS"}
 
 
 def write_histogram(path, histogram, provenance):
@@ -26,12 +25,15 @@ def read_histogram(path):
     """Read back a histogram, its header, and its origin."""
     hdus = read(path)
     header = hdus["PRIMARY"].header
+    times = times_of(header)
     histogram = FieldOfViewHistogram(
         energy=hdus["ENERGY"].table["EDGES"],
         fov=hdus["FOV"].table["EDGES"],
         counts=hdus["PRIMARY"].image,
         exposure=hdus["EXPOSURE"].image,
         moments=hdus["MOMENTS"].image,
-        **{name: header[key] for name, key in CARDS.items()},
+        offset_max=header["OFFMAX"],
+        ontime=times["ontime"],
+        n_obs=times["n_obs"],
     )
     return histogram, header, Origin.from_hdu(hdus["INPUTS"])

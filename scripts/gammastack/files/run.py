@@ -16,11 +16,15 @@ CARDS = (
     ("dec", "DEC_PNT", "[deg] ICRS"),
     ("exposure_on_axis", "EXPAXIS", "exposure at the pointing"),
 )
+FAILURE = "FAILURE"
 
 
 def run_cards(run):
     """Return the header cards of a run, a `gammastack.runs.run.RunImages`."""
-    return tuple((key, getattr(run, name), text) for name, key, text in CARDS)
+    cards = [(key, getattr(run, name), text) for name, key, text in CARDS]
+    if run.failure:
+        cards.append((FAILURE, run.failure))
+    return tuple(cards)
 
 
 class RunFile:
@@ -50,10 +54,11 @@ class RunFile:
         header = self.header(band)
         names = {kind: hdu_name(kind, band) for kind in KINDS}
         times = times_of(header)
-        del times["n_obs"]
+        del times["n_obs"], times["n_failed"]
         return RunImages(
             geometry=self._field.cutout_of(header),
             **{name: header[key] for name, key, _ in CARDS},
+            failure=header.get(FAILURE, ""),
             **times,
             **{
                 kind: self._hdus[name].image

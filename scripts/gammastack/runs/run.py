@@ -32,6 +32,8 @@ class RunImages:
     bkg : ndarray or None, shape (ny, nx)
         Un-normalised expected counts.
     exposure : ndarray or None, shape (ny, nx)
+    failure : str
+        Why the run cannot be used; empty if it can. The images are empty then.
     """
 
     obs_id: int
@@ -48,8 +50,41 @@ class RunImages:
     counts: np.ndarray
     bkg: np.ndarray | None = None
     exposure: np.ndarray | None = None
+    failure: str = ""
 
     n_obs = 1
+    n_failed = 0
+
+    @classmethod
+    def failed(cls, obs_id, geometry, ra, dec, reason):
+        """Return the images of a run that cannot be used.
+
+        Parameters
+        ----------
+        obs_id : int
+        geometry : ImageGeometry
+            The whole image of the field.
+        ra, dec : float
+            Pointing in deg, as far as it is known.
+        reason : str
+        """
+        return cls(
+            obs_id=obs_id,
+            start="",
+            stop="",
+            livetime=0.0,
+            ontime=0.0,
+            geometry=geometry.around([]),
+            n_events=0,
+            n_pixels=0,
+            ra=ra,
+            dec=dec,
+            exposure_on_axis=0.0,
+            counts=np.zeros((0, 0), np.int32),
+            bkg=np.zeros((0, 0)),
+            exposure=np.zeros((0, 0)),
+            failure=reason,
+        )
 
     @property
     def images(self):

@@ -13,7 +13,7 @@ HEADER = {
     "NOTE": "",
 }
 # The outcomes of a run are ordered from the best to the worst.
-STATUS = ["used", "dropped", "failed"]
+STATUS = ["used", "dropped", "failed", "excluded"]
 COMMON = ["RA_PNT", "DEC_PNT", "start", "stop", "ontime", "livetime"]
 
 
@@ -39,6 +39,35 @@ def run_table(records, headers, band):
     table = pd.DataFrame(rows)
     table.insert(1, "band", band)
     return table
+
+
+def failed_runs(runs):
+    """Return the reasons of the runs that failed, by OBS_ID."""
+    failed = runs[runs["status"] == "failed"]
+    return dict(zip(failed["OBS_ID"].tolist(), failed["reason"], strict=True))
+
+
+def with_excluded(runs, obs_ids):
+    """Return a table of runs, by OBS_ID, with rows for those that the user has excluded."""
+    if obs_ids:
+        none = {name: _nothing(values) for name, values in runs.items()}
+        rows = pd.DataFrame([{**none, "OBS_ID": obs_id} for obs_id in obs_ids])
+        rows = rows.assign(status="excluded", reason="observations: exclude")
+        runs = pd.concat([runs, rows.astype(runs.dtypes)])
+    return runs.sort_values("OBS_ID", ignore_index=True)
+
+
+def _reason(by_band):
+    """Return the reason of a run, with the bands that it holds for if it is not all of them."""
+    texts = {*by_band.values()}
+    if len(texts) == 1:
+        return texts.pop()
+    return "; ".join(f"{band}: {text}" for band, text in by_band.items() if text)
+
+
+def _nothing(column):
+    """Return what stands for no value in a column."""
+    return {"f": float("nan"), "i": 0, "b": False}.get(column.dtype.kind, "")
 
 
 def bkg_norm_table(runs):
@@ -85,10 +114,7 @@ def field_table(by_band):
     table = pd.DataFrame({"OBS_ID": first["OBS_ID"]})
     table["status"] = [min(of_run, key=STATUS.index) for of_run in statuses]
     table["reason"] = [
-        "; ".join(
-            f"{band}: {why}" for band, why in zip(by_band, of_run, strict=True) if why
-        )
-        for of_run in reasons
+        _reason(dict(zip(by_band, texts, strict=True))) for texts in reasons
     ]
     table["file"] = first["FILENAME"]
     for column in COMMON:

@@ -48,6 +48,8 @@ class Stack:
     start, stop : str
         UTC of the first and the last good time; empty without runs.
     n_obs : int
+    n_failed : int
+        Runs that could not be used, because of their data.
     """
 
     geometry: ImageGeometry
@@ -57,6 +59,7 @@ class Stack:
     start: str = ""
     stop: str = ""
     n_obs: int = 0
+    n_failed: int = 0
 
     @classmethod
     def empty(cls, geometry, kinds=SUMS):
@@ -80,6 +83,7 @@ class Stack:
         self.start = min(filter(None, (self.start, other.start)), default="")
         self.stop = max(self.stop, other.stop)
         self.n_obs += other.n_obs
+        self.n_failed += other.n_failed
 
     def cutout(self, geometry):
         """Return the part on another geometry of the same pixel grid."""
@@ -132,6 +136,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
             run, use, ncounts_min, bkg_norm, gradient
         )
         n_left_out = 0
+        stack.n_failed += status == "failed"
         if status == "used":
             bkg = None if run.bkg is None else norm.apply(run.bkg, position)
             images = _contribution(run, bkg, use, ring)
@@ -214,7 +219,12 @@ def require_used(records, where=""):
 
 
 def _judge(run, use, ncounts_min, bkg_norm, gradient):
-    """Return the norm, the field-of-view position of the pixels if needed, status and reason."""
+    """Return the norm, the field-of-view position of the pixels if needed, status and reason.
+
+    A run has failed if its data are at fault; others are dropped.
+    """
+    if run.failure:
+        return NO_NORM, None, "failed", run.failure
     if run.n_pixels == 0:
         reason = "its field of view does not touch the image"
         return NO_NORM, None, "dropped", reason
@@ -237,7 +247,7 @@ def _judge(run, use, ncounts_min, bkg_norm, gradient):
             f"bkg_scale is not positive: {norm.n_counts} counts and {norm.n_bkg:.3g}"
             " expected outside the exclusions"
         )
-        return norm, None, "failed", reason
+        return norm, None, "dropped", reason
     if not gradient:
         return norm, None, "used", ""
     position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
@@ -248,7 +258,7 @@ def _judge(run, use, ncounts_min, bkg_norm, gradient):
         f"the gradient of the background cannot be fitted to {norm.n_counts} counts"
         " outside the exclusions; set background: gradient: false"
     )
-    return norm, None, "failed", reason
+    return norm, None, "dropped", reason
 
 
 def final_images(sums):

@@ -1,0 +1,43 @@
+"""Runs that cannot be used, in words."""
+
+# So many different reasons are shown.
+N_REASONS = 3
+
+
+def failures_text(failures, n_runs):
+    """Describe which runs failed and why, with a line to paste into the configuration.
+
+    Parameters
+    ----------
+    failures : dict of int to str
+        Reason by OBS_ID.
+    n_runs : int
+        Number of selected runs.
+    """
+    obs_ids_by_reason = {}
+    for obs_id, reason in failures.items():
+        obs_ids_by_reason.setdefault(reason, []).append(obs_id)
+    reasons = [
+        f"{_listing(obs_ids)}: {reason.rstrip('.')}"
+        for reason, obs_ids in obs_ids_by_reason.items()
+    ]
+    more = f"; and {len(reasons) - N_REASONS} more reasons" * (len(reasons) > N_REASONS)
+    return (
+        f"{len(failures)} of {n_runs} runs cannot be used: {'; '.join(reasons[:N_REASONS])}"
+        f"{more}. They are tried again when their files change. To leave them out:"
+        f" observations: {{exclude: [{', '.join(map(str, failures))}]}}"
+    )
+
+
+def too_many_failures(failures, n_runs):
+    """Describe that more runs failed than the configuration allows."""
+    return (
+        f"more runs failed than on_bad_run and max_bad_runs allow, and no map is made."
+        f" {failures_text(failures, n_runs)}"
+    )
+
+
+def _listing(obs_ids):
+    first = ", ".join(map(str, obs_ids[:N_REASONS]))
+    rest = len(obs_ids) - N_REASONS
+    return f"{first} and {rest} more" if rest > 0 else first
