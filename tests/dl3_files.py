@@ -137,6 +137,13 @@ def write_run(path, run):
     return path
 
 
+def edit(hdu):
+    """Return an HDU to be changed, without the checksums that would no longer fit."""
+    for key in ("CHECKSUM", "DATASUM"):
+        hdu.header.remove(key, ignore_missing=True)
+    return hdu
+
+
 def locations(path, bkg="bkg_3d"):
     """Return where the HDUs of a run in one file are."""
     classes = {"events": "events", "gti": "gti", "aeff": "aeff_2d", "bkg": bkg}

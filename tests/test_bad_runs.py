@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
+from dl3_files import edit
 from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
 from gammastack.stacking.failures import failures_text
 from project import BAND
@@ -23,12 +24,12 @@ def remove(path):
 def events_hdu(change):
     """Return a function that changes the EVENTS HDU of a file."""
 
-    def edit(path):
+    def change_file(path):
         with fits.open(path) as hdus:
-            change(hdus["EVENTS"])
+            change(edit(hdus["EVENTS"]))
             hdus.writeto(path, overwrite=True)
 
-    return edit
+    return change_file
 
 
 def no_pointing(hdu):

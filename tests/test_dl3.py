@@ -34,6 +34,7 @@ from dl3_files import (
     write_run,
 )
 from gammastack.dl3.observation import GoodTimeIntervals, oddities, read_observation
+from gammastack.errors import InputError
 from gammastack.runs.background import background_image
 from gammastack.runs.exposure import exposure_image
 from gammastack.sky.geometry import ImageGeometry, field_of_view
@@ -467,6 +468,12 @@ def no_rows(kind):
     return change
 
 
+def same_event_twice(run):
+    for column in run["events"].columns.values():
+        column.values = np.array(column.values)
+        column.values[3] = column.values[1]
+
+
 REFUSED = [
     ("AEFF", header("aeff", HDUCLAS3="POINT-LIKE"), ["POINT-LIKE", "full-enclosure"]),
     ("BKG", header("bkg", HDUCLAS3="point-like"), ["POINT-LIKE", "full-enclosure"]),
@@ -498,6 +505,16 @@ REFUSED = [
         ("EVENTS", header("events", OBS_MODE=mode), ["OBS_MODE", mode])
         for mode in ("DRIFT", "SLEW", "SCAN", "RASTER")
     ),
+    ("EVENTS", value("events", "TIME", np.nan), ["1 of 9 events", "row 2"]),
+    ("EVENTS", value("events", "RA", 360.5), ["1 of 9 events", "RA within 0 to 360"]),
+    ("EVENTS", value("events", "DEC", -91.0), ["1 of 9 events", "DEC within -90"]),
+    ("EVENTS", value("events", "ENERGY", 0.0), ["1 of 9 events", "ENERGY positive"]),
+    ("EVENTS", value("events", "ENERGY", np.inf), ["1 of 9 events", "be finite"]),
+    ("EVENTS", same_event_twice, ["1 events are there twice"]),
+    ("GTI", value("gti", "STOP", np.inf), ["not finite"]),
+    ("AEFF", value("aeff", "ENERG_HI", 1.9), ["axis ENERG overlap", "gaps"]),
+    ("AEFF", value("aeff", "ENERG_HI", 2.1), ["axis ENERG overlap", "gaps"]),
+    ("BKG", value("bkg", "DETX_HI", np.inf), ["axis DETX overlap", "gaps"]),
     ("GTI", no_rows("gti"), ["no good time interval"]),
     ("GTI", value("gti", "STOP", 0.0), ["stops before"]),
     ("GTI", value("gti", "START", np.nan), ["good time interval"]),
@@ -617,6 +634,44 @@ def test_truncated_file(tmp_path, zipped):
         path.write_bytes(data[:size])
         with refused(path):
             read_observation(OBS_ID, locations(path))
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
+def test_flipped_bits_are_seen_where_there_are_checksums(tmp_path):
+    """Anywhere in the four HDUs, but in the name of the checksum itself."""
+    path = tmp_path / "run.fits"
+    hdus = [fits.PrimaryHDU(), *(table.hdu() for table in plain_run().values())]
+    fits.HDUList(hdus).writeto(path, checksum=True)
+    data = path.read_bytes()
+    assert_truth(read_observation(OBS_ID, locations(path)))
+    random, n_refused = np.random.default_rng(1), 0
+    for place in random.integers(2880, len(data), 300):
+        changed = bytearray(data)
+        changed[place] ^= 1 << random.integers(8)
+        path.write_bytes(changed)
+        try:
+            assert_truth(read_observation(OBS_ID, locations(path)))
+        except InputError as error:
+            assert str(path) in str(error)
+            n_refused += 1
+    assert n_refused >= 298
+
+
+def test_sum_of_the_data_alone(tmp_path):
+    path = tmp_path / "run.fits"
+    hdus = [fits.PrimaryHDU(), *(table.hdu() for table in plain_run().values())]
+    hdus[1].add_datasum()
+    fits.HDUList(hdus).writeto(path)
+    assert_truth(read_observation(OBS_ID, locations(path)))
+    with fits.open(path) as hdus:
+        assert "CHECKSUM" not in hdus[1].header and "DATASUM" in hdus[1].header
+        start = hdus[1].fileinfo()["datLoc"]
+    data = bytearray(path.read_bytes())
+    data[start + 3] ^= 1
+    path.write_bytes(data)
+    with refused("run.fits[EVENTS]", "does not fit its CHECKSUM or DATASUM"):
+        read_observation(OBS_ID, locations(path))
 
 
 def test_error_names_the_file_at_fault(tmp_path):

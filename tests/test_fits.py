@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from gammastack.checksum import encode
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
 from gammastack.files.bands import write_bands
@@ -17,7 +18,6 @@ from gammastack.files.fits import (
     BLOCK,
     Image,
     Table,
-    _encode,
     card_text,
     parse,
     read,
@@ -160,12 +160,12 @@ def test_hdus_that_were_read_are_written_as_they_are(tmp_path):
 
 def test_encoding_of_the_checksum_in_the_standard():
     """The sum 868229149 is the example of FITS standard 4.0, appendix J.3."""
-    assert _encode(868229149) == b"hcHjjc9ghcEghc9g"
+    assert encode(868229149) == b"hcHjjc9ghcEghc9g"
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_encoding_of_the_checksum_in_astropy(total):
-    encoded = _encode(total)
+    encoded = encode(total)
     assert encoded.isalnum()
     astropy = fits.PrimaryHDU()._char_encode(~total & 0xFFFFFFFF)
     assert encoded == astropy.encode()

@@ -9,6 +9,7 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 
+from dl3_files import edit
 from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.simulate import index_hdus, observation_hdus, simulated_runs
 from gammastack.files.gadf import write_hdus
@@ -114,7 +115,7 @@ def test_content_of_an_event_file_changed(project):
     """Also if the file is older than the results, as after rsync."""
     path = project.folder / "store" / "run_1002.fits"
     with fits.open(path, mode="update") as hdus:
-        hdus["EVENTS"].data["ENERGY"][::10] *= 1.5
+        edit(hdus["EVENTS"]).data["ENERGY"][::10] *= 1.5
     os.utime(path, (1e9, 1e9))
     assert project.plan() == sorted(["run_images sky 1002", *STACK])
 
@@ -133,7 +134,7 @@ def test_response_file_of_two_runs_changed(project):
     jobs = sorted(["run_images sky 1001", "run_images sky 1003", *STACK])
     assert project.snakemake().jobs == jobs
     with fits.open(store / "irfs.fits", mode="update") as hdus:
-        hdus["AEFF"].data["EFFAREA"] *= 1.1
+        edit(hdus["AEFF"]).data["EFFAREA"] *= 1.1
     assert project.plan() == jobs
 
 

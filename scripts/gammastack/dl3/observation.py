@@ -17,6 +17,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.time import ScaleValueError, Time
 
+from gammastack.checksum import is_intact
 from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
 from gammastack.errors import InputError
 from gammastack.sky.sphere import separation, unit_vectors
@@ -32,6 +33,7 @@ HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
 # Float32 columns and rounding explain such differences between index and header.
 POINTING_TOLERANCE = 1e-4  # deg
+JOINT_TOLERANCE = 1e-5  # relative
 TIME_TOLERANCE = 1e-5  # relative
 
 
@@ -230,6 +232,15 @@ class _Table:
                 count=self.header["NAXIS2"],
                 offset=hdu.fileinfo()["datLoc"],
             )
+            place = hdu.fileinfo()
+            whole = slice(place["hdrLoc"], place["datLoc"] + place["datSpan"])
+            start = place["datLoc"] - place["hdrLoc"]
+            intact = is_intact(self.header, memoryview(hdus.content)[whole], start)
+        if not intact:
+            self.fail(
+                "its content does not fit its CHECKSUM or DATASUM: it is damaged, or was"
+                " edited by a program that did not update them (fitscheck --write does)"
+            )
         if self._rows.itemsize != self.header["NAXIS1"]:
             self.fail(
                 f"its columns take {self._rows.itemsize} bytes of a row (TFORM), which has"
@@ -276,7 +287,13 @@ class _Table:
         """Return the lower and upper bin edges of an IRF axis."""
         low, high = (self.column(f"{name}_{end}", unit).ravel() for end in ("LO", "HI"))
         if not (np.all(np.diff(low) > 0) and np.all(high >= low)):
-            self.fail(f"the axis {name} does not grow")
+            self.fail(f"the axis {name} does not grow, or is not finite")
+        # The nodes of some axes are points.
+        joined = np.allclose(high[:-1], low[1:], rtol=JOINT_TOLERANCE, atol=1e-9)
+        if not (joined or np.array_equal(low, high)):
+            self.fail(
+                f"the bins of the axis {name} overlap, or there are gaps between them"
+            )
         return low, high
 
     def array(self, name, unit, axes):
@@ -380,18 +397,43 @@ def _factor(text, unit):
 
 
 def _events(table):
-    return EventList(
+    events = EventList(
         time=table.column("TIME", "s", "s"),
         ra=table.column("RA", "deg", "deg"),
         dec=table.column("DEC", "deg", "deg"),
         energy=table.column("ENERGY", "TeV"),
     )
+    possible = (
+        np.isfinite(events.time) & np.isfinite(events.energy) & (events.energy > 0)
+    )
+    possible &= (events.ra >= 0) & (events.ra <= 360) & (np.abs(events.dec) <= 90)
+    if not possible.all():
+        table.fail(
+            f"{np.sum(~possible)} of {len(possible)} events cannot be: TIME, RA, DEC and"
+            " ENERGY must be finite, RA within 0 to 360 deg, DEC within -90 to 90 deg, and"
+            f" ENERGY positive; the first one is in row {np.argmin(possible) + 1}"
+        )
+    if (n_twice := _n_twice(events)) > 0:
+        table.fail(
+            f"{n_twice} events are there twice, with the same TIME, RA, DEC, ENERGY"
+        )
+    return events
+
+
+def _n_twice(events):
+    """Return how many events are the same as another one."""
+    if len(np.unique(events.time)) == len(events.time):
+        return 0
+    rows = np.stack([events.time, events.ra, events.dec, events.energy], axis=1)
+    return len(rows) - len(np.unique(rows, axis=0))
 
 
 def _gti(table, shift):
     start, stop = table.column("START", "s", "s"), table.column("STOP", "s", "s")
     if not len(start) or not np.all(stop >= start):
         table.fail("no good time interval, or one that stops before it starts")
+    if not np.all(np.isfinite(start + stop)):
+        table.fail("a good time interval is not finite")
     return GoodTimeIntervals(start + shift, stop + shift)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from gammastack.checksum import encode, fold, is_intact, ones_complement_sum
 from gammastack.errors import InputError
 
 BLOCK = 2880
@@ -25,8 +26,6 @@ END = b"END".ljust(CARD)
 BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Type of a column by its code
 TYPES = {"L": "S1", "J": ">i4", "K": ">i8", "D": ">f8"}
-# A checksum must not contain ASCII punctuation.
-PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
 
 def card_text(cards):
@@ -157,41 +156,14 @@ def _encoded(cards, name, text, data, dtype):
     size = data.size * dtype.itemsize
     content = np.zeros(size + -size % BLOCK, np.uint8)
     content[:size].view(dtype).reshape(data.shape)[...] = data
-    datasum = _sum(content)
+    datasum = ones_complement_sum(content)
     # The standard computes the sum of the HDU with zeros in place of the CHECKSUM.
     sums = card_text([("CHECKSUM", "0" * 16), ("DATASUM", str(datasum))])
     header = head + sums + END
     header += b" " * (-len(header) % BLOCK)
     place = len(head) + len("CHECKSUM= '")
-    checksum = _encode(_fold(_sum(header) + datasum))
+    checksum = encode(fold(ones_complement_sum(header) + datasum))
     return header[:place] + checksum + header[place + 16 :], content.data
-
-
-def _fold(total):
-    """Fold a sum in ones' complement arithmetic of 32 bits."""
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def _sum(content):
-    words = np.frombuffer(content, ">u4")
-    return _fold(int(words.sum(dtype=np.uint64)))
-
-
-def _encode(total):
-    """Return the complement of a sum as text, FITS standard 4.0, appendix J."""
-    encoded = bytearray(16)
-    for number, byte in enumerate((~total & 0xFFFFFFFF).to_bytes(4, "big")):
-        quarter, rest = divmod(byte, 4)
-        four = [0x30 + quarter + rest, *[0x30 + quarter] * 3]
-        while PUNCTUATION.intersection(four):
-            for pair in (0, 2):
-                if PUNCTUATION.intersection(four[pair : pair + 2]):
-                    four[pair] += 1
-                    four[pair + 1] -= 1
-        encoded[number::4] = four
-    return bytes(encoded[-1:] + encoded[:-1])
 
 
 def write(path, hdus):
@@ -321,6 +293,8 @@ def parse(content):
             raise ValueError("truncated")
         name = header.get("EXTNAME", "PRIMARY")
         hdus[name] = HDU(header, content[start:stop], data - start)
+        if not is_intact(header, content[start:stop], data - start):
+            raise ValueError(f"the checksum of the HDU {name} does not fit its content")
         start = stop
     return hdus
 
