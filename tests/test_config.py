@@ -230,10 +230,12 @@ def test_configuration_that_is_no_mapping(given):
         read_config(given)
 
 
-@pytest.mark.parametrize("name", ["crab/x", "a b", ".hidden", "", "../up", 273])
+@pytest.mark.parametrize(
+    "name", ["crab/x", "a b", ".hidden", "", "../up", 273, "a;b", "crab\n"]
+)
 def test_field_name_that_is_no_folder(name):
     """YAML reads 273 as a number."""
-    with refused("fields", name):
+    with refused("fields", repr(name).strip("'")):
         read_config({"fields": {name: settings()["fields"]["crab"]}})
 
 
@@ -255,18 +257,19 @@ def test_field_name_that_is_taken(name):
 )
 def test_angles(text, deg):
     field = crab(
-        width=[text, "3 deg"],
+        width=[text, "30 deg"],
         offset_band=["0 deg", text],
         observations={"cone": text},
         exclusion_mask=[{"center": [1, 2], "radius": text}],
         radius=["1 deg", text],
     )
-    assert field.image["width"] == pytest.approx((deg, 3))
+    assert field.image["width"] == pytest.approx((deg, 30))
     assert field.offset_band == pytest.approx((0, deg))
     assert field.observations["cone"] == pytest.approx(deg)
     assert field.exclusion_mask[0]["radius"] == pytest.approx(deg)
     assert list(field.radii.values())[1] == (None, pytest.approx(deg))
-    assert crab(binsz=text).image["binsz"] == pytest.approx(deg)
+    coarse = crab(binsz=text, width="30 deg", radius=1)
+    assert coarse.image["binsz"] == pytest.approx(deg)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +307,7 @@ def test_bands_of_the_same_name(bands):
 
 
 @pytest.mark.parametrize(
-    "radius", [[0.1, 0.1], ["0.1 deg", "0.2 deg", "0.20 deg"], [10, "0.1 deg", 10]]
+    "radius", [[2.5, 2.5], ["0.1 deg", "0.2 deg", "0.20 deg"], [10, "0.1 deg", 10]]
 )
 def test_radii_given_twice(radius):
     with refused("radius", "twice"):
@@ -410,12 +413,27 @@ def test_positions(position, icrs, precision):
         ({"ncounts_min": 1.5}, ["ncounts_min"]),
         ({"bkg_norm": "no"}, ["bkg_norm", "no"]),
         ({"spectral_index": "2.3"}, ["spectral_index"]),
+        ({"spectral_index": -2.3}, ["spectral_index: -2.3 must be positive"]),
+        ({"spectral_index": np.nan}, ["spectral_index: nan is not a number"]),
+        ({"ul_confidence": np.nan}, ["ul_confidence: nan is not a number"]),
+        ({"center": [np.inf, 22]}, ["center: item 1: inf is not a number"]),
+        ({"radius": "1,5 deg"}, ["radius", "'1,5 deg' is not a number with a unit"]),
+        ({"radius": 0.1}, ["0.1 pixels are less than one", "'0.1 deg'"]),
+        ({"radius": "2.6 deg"}, ["radius: a disk of 2.6 deg does not fit", "width"]),
+        ({"width": "180 deg"}, ["width", "TAN", "less than 180 deg", "CAR"]),
         ({"datastore": 5}, ["datastore"]),
     ],
 )
 def test_values_that_cannot_be_used(changes, words):
     with refused("fields: crab", *words):
         crab(**changes)
+
+
+@pytest.mark.parametrize("results", ["", " ", "/", "//", "/tmp/..", "$NOTHING"])
+def test_folder_that_is_none_of_ours(results, monkeypatch):
+    monkeypatch.setenv("NOTHING", "")
+    with refused("results", results, "is not a folder for results"):
+        read_config({"results": results, **settings()})
 
 
 def test_message_of_a_top_level_key():

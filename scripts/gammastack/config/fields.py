@@ -157,12 +157,13 @@ def read_config(settings):
     InputError
         The message names the key.
     """
+    _require_finite(settings)
     _validate(settings)
     field_keys = schema()["$defs"]["field"]["properties"]
     defaults = _defaults(field_keys)
     common = {key: value for key, value in settings.items() if key in field_keys}
     results = settings.get("results", schema()["properties"]["results"]["default"])
-    results = expand(results, "results")
+    results = _results(results)
     simulation = None
     if "simulation" in settings:
         simulation = _simulation(settings["simulation"])
@@ -179,6 +180,28 @@ def read_config(settings):
             raise InputError(f"fields: the name {name} is taken; choose another one")
         fields[name] = _field(name, {**defaults, **common, **given})
     return Config(results, fields, simulation)
+
+
+def _results(text):
+    """Return the folder of the results, which others than ours must not be written to."""
+    folder = expand(text, "results")
+    if not folder.strip() or Path(folder).resolve() == Path(folder).resolve().parent:
+        raise InputError(
+            f"results: '{text}' is not a folder for results; give its name"
+        )
+    return folder
+
+
+def _require_finite(settings, place=()):
+    """Refuse NaN and infinity, which all comparisons of the schema let pass."""
+    if isinstance(settings, float) and not np.isfinite(settings):
+        raise InputError(f"{': '.join(map(str, place))}: {settings} is not a number")
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            _require_finite(value, (*place, key))
+    if isinstance(settings, list):
+        for number, value in enumerate(settings, 1):
+            _require_finite(value, (*place, f"item {number}"))
 
 
 def _validate(settings):
@@ -285,23 +308,31 @@ def _field(name, settings):
         fail(
             f"offset_band: [{low}, {high}] must grow, from 0 deg or more to less than 90 deg"
         )
-    if not np.isfinite(settings["spectral_index"]):
-        fail(f"spectral_index: {settings['spectral_index']} is not an index")
+    if image["projection"] == "TAN" and max(image["width"]) >= 180:
+        fail(
+            "width: with the projection TAN it must be less than 180 deg; use CAR or AIT"
+        )
+    if not settings["spectral_index"] > 0:
+        index = settings["spectral_index"]
+        fail(f"spectral_index: {index} must be positive: dN/dE falls with E^-index")
     exclusions, search = _exclusions(settings["exclusion_mask"], key("exclusion_mask"))
     background, acceptance = _background(settings["background"], key("background"))
     radii = _radii(settings["radius"], key("radius"))
+    largest = max(
+        pixels * image["binsz"] if angle is None else angle
+        for pixels, angle in radii.values()
+    )
+    if 2 * largest > max(image["width"]):
+        fail(
+            f"radius: a disk of {largest:g} deg does not fit into the image; see width"
+        )
     if background.get("gradient") and not settings["bkg_norm"]:
         fail("background: a gradient is fitted with the norm; set bkg_norm: true")
-    if "r_in" in background:
-        largest = max(
-            pixels * image["binsz"] if angle is None else angle
-            for pixels, angle in radii.values()
+    if background.get("r_in", largest) < largest:
+        fail(
+            f"background: the ring (r_in {background['r_in']:g} deg) reaches into the"
+            f" correlation disk (radius {largest:g} deg); enlarge r_in"
         )
-        if background["r_in"] < largest:
-            fail(
-                f"background: the ring (r_in {background['r_in']:g} deg) reaches into the"
-                f" correlation disk (radius {largest:g} deg); enlarge r_in"
-            )
     if not settings["make_background_image"]:
         if search:
             fail(
@@ -375,7 +406,7 @@ def _energy_band(edges, key):
 def _label(text, key):
     try:
         quantity = u.Quantity(text)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"{key}: '{text}' is not a number with a unit") from error
     return f"{quantity.value:g}{quantity.unit}"
 
@@ -487,8 +518,10 @@ def _radius(value, key):
     if isinstance(value, str):
         key = f"{key} (an angle; pixels are a number without quotes)"
         return _label(value, key), Radius(None, _size(value, key))
-    if not np.isfinite(value):
-        raise InputError(f"{key}: {value} is not a radius")
+    if 0 < value < 1:
+        raise InputError(
+            f"{key}: {value} pixels are less than one; an angle needs a unit: '{value} deg'"
+        )
     return f"{value:g}pix", Radius(float(value), None)
 
 
