@@ -421,6 +421,8 @@ def test_positions(position, icrs, precision):
         ({"radius": 0.1}, ["0.1 pixels are less than one", "'0.1 deg'"]),
         ({"radius": "2.6 deg"}, ["radius: a disk of 2.6 deg does not fit", "width"]),
         ({"width": "180 deg"}, ["width", "TAN", "less than 180 deg", "CAR"]),
+        ({"max_bad_runs": "ten"}, ["max_bad_runs: 'ten'", "a percentage such as 10 %"]),
+        ({"max_bad_runs": -1}, ["max_bad_runs", "-1"]),
         ({"datastore": 5}, ["datastore"]),
     ],
 )

@@ -167,6 +167,11 @@ def test_query_that_cannot_be_used(store, query, words):
         select_observations(store, {"query": query})
 
 
+def test_message_of_a_query_begins_with_its_reason(store):
+    with refused("query: 'ZENITH < 5': there is no column ZENITH. It may compare"):
+        select_observations(store, {"query": "ZENITH < 5"})
+
+
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [

@@ -42,6 +42,8 @@ def rows_that_meet(query, columns):
     """
     try:
         return _condition(ast.parse(query.strip(), mode="eval").body, columns)
+    except InputError:
+        raise
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"it is not a condition ({error})") from error
 

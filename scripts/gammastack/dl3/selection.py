@@ -104,7 +104,7 @@ def _query(table, query):
     except InputError as error:
         raise InputError(
             f"observations: query: '{query}': {error}. It may compare the columns"
-            f" {', '.join(table)} with numbers and texts (==, !=, <, <=, >, >=, in), and"
+            f" {', '.join(filter(str.isidentifier, table))} with numbers and texts (==, !=, <, <=, >, >=, in), and"
             " join comparisons with and, or, not"
         ) from error
 
