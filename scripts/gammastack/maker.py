@@ -150,7 +150,8 @@ class StackedObsImageMaker:
     def _run_images(self, obs_ids, make_background_image, spectrum):
         types = hdu_types(("aeff", "bkg") if make_background_image else ())
         for obs_id in obs_ids:
-            observation = read_observation(obs_id, self.data_store.hdus(obs_id, types))
+            hdus = self.data_store.available(obs_id, types)
+            observation = read_observation(obs_id, hdus)
             yield from run_images(
                 observation,
                 self.geometry,

@@ -124,20 +124,25 @@ class DataStore:
         }
 
     @cached_property
+    def _observation_rows(self):
+        """Return the columns of the observation index as they are in the file."""
+        _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+        return table
+
+    @cached_property
     def observations(self):
         """Return the columns of the observation index: arrays by name, sorted by OBS_ID.
 
         Of an OBS_ID that occurs more than once, only the first row is kept.
         """
-        _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+        table = self._observation_rows
         _, first = np.unique(table["OBS_ID"], return_index=True)
         return {name: column[first] for name, column in table.items()}
 
     @cached_property
     def _n_rows(self):
         """Return the number of rows in the observation index by OBS_ID."""
-        _, table = self._read_index(OBS_INDEX, ["OBS_ID"])
-        return Counter(table["OBS_ID"].tolist())
+        return Counter(self._observation_rows["OBS_ID"].tolist())
 
     @cached_property
     def _rows(self):
