@@ -147,6 +147,7 @@ def test_too_many_damaged_files_stop_before_any_map(project):
         done = project.snakemake()
         assert done.code != 0
         text = " ".join(done.text.split())
+        assert "ERROR: results/sky/runs.csv: more runs failed than on_bad_run" in text
         assert "2 of 4 runs cannot be used: 1002: run_1002.fits: truncated" in text
         assert "1003: run_1003.fits: truncated" in text
         assert not {"maps", "provenance", "summary"} & {*done.rules}
@@ -175,7 +176,7 @@ def test_failures_with_the_same_reason_are_told_together():
     assert text.startswith(
         "8 of 20 runs cannot be used: 1, 2, 3 and 2 more: no HDU bkg;"
     )
-    assert "7: a; 8: b; and 1 more reasons." in text
+    assert "7: a; 8: b; and others. They are tried again" in text
     assert text.endswith("observations: {exclude: [1, 2, 3, 4, 5, 7, 8, 9]}")
 
 

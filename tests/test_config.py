@@ -662,3 +662,20 @@ def test_search_and_limits_that_cannot_be_used(changes, words):
 def test_counts_only_needs_no_background():
     field = crab(make_background_image=False, background="acceptance")
     assert (field.background, field.acceptance, field.responses) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_runs", "n_allowed"),
+    [
+        ({}, 4, 1),
+        ({}, 20, 2),
+        ({}, 105, 11),
+        ({"max_bad_runs": "2.5%"}, 1000, 25),
+        ({"max_bad_runs": "0 %"}, 1000, 0),
+        ({"max_bad_runs": 3}, 2, 3),
+        ({"max_bad_runs": 3, "on_bad_run": "stop"}, 20, 0),
+    ],
+)
+def test_number_of_runs_that_may_fail(changes, n_runs, n_allowed):
+    """A percentage is rounded up."""
+    assert crab(**changes).allowed_failures(n_runs) == n_allowed

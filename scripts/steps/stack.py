@@ -45,7 +45,7 @@ def run(
                 origins.append(group.origin)
         runs = pd.concat(tables).drop(columns="band")
         by_band[band] = runs = with_excluded(runs, excluded)
-        _require_few_failures(runs, max_failed)
+        _require_few_failures(runs, max_failed, outputs["runs"])
         require_used(runs.to_dict("records"), f"{paths['counts']}: ")
         n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(
@@ -71,11 +71,11 @@ def run(
     return warnings
 
 
-def _require_few_failures(runs, max_failed):
+def _require_few_failures(runs, max_failed, where):
     failures = failed_runs(runs)
     if len(failures) > max_failed:
         n_runs = int((runs["status"] != "excluded").sum())
-        raise InputError(too_many_failures(failures, n_runs))
+        raise InputError(f"{where}: {too_many_failures(failures, n_runs)}")
 
 
 def _write_norms(paths, runs, provenance, band):

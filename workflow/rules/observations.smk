@@ -1,7 +1,5 @@
 # Which runs a field has, where their files are, and how they are divided.
 
-import math
-
 from gammastack.dl3.datastore import (
     HDU_INDEX,
     OBS_INDEX,
@@ -61,13 +59,7 @@ def check_observations():
 
 def allowed_failures(name):
     """Return how many runs of a field may fail."""
-    field = settings.fields[name]
-    if field.on_bad_run == "stop":
-        return 0
-    if isinstance(field.max_bad_runs, int):
-        return field.max_bad_runs
-    percentage = float(field.max_bad_runs.rstrip("% "))
-    return math.ceil(percentage / 100 * len(selected_runs(name)))
+    return settings.fields[name].allowed_failures(len(selected_runs(name)))
 
 
 def check_results():

@@ -5,6 +5,7 @@ defaults. Inside the program angles are in deg, energies in TeV.
 """
 
 import difflib
+import math
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -83,6 +84,14 @@ class Field:
         if not self.make_background_image:
             return ()
         return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
+
+    def allowed_failures(self, n_runs):
+        """Return how many of some runs may fail."""
+        if self.on_bad_run == "stop":
+            return 0
+        if isinstance(self.max_bad_runs, int):
+            return self.max_bad_runs
+        return math.ceil(float(self.max_bad_runs.rstrip("% ")) / 100 * n_runs)
 
     # These properties are conditions of products, see gammastack/products.py.
 

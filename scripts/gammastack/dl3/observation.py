@@ -224,15 +224,15 @@ class _Table:
             self.fail("not a binary table")
         with _naming_the_file(location.path):
             self.header, self.columns = hdu.header, hdu.columns
+            place = hdu.fileinfo()
             # With `hdu.data` astropy would build an object for each column once more, which
             # takes as long as all else that is read.
             self._rows = np.frombuffer(
                 hdus.content,
                 self.columns.dtype.newbyteorder(">"),
                 count=self.header["NAXIS2"],
-                offset=hdu.fileinfo()["datLoc"],
+                offset=place["datLoc"],
             )
-            place = hdu.fileinfo()
             whole = slice(place["hdrLoc"], place["datLoc"] + place["datSpan"])
             start = place["datLoc"] - place["hdrLoc"]
             intact = is_intact(self.header, memoryview(hdus.content)[whole], start)

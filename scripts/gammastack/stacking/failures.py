@@ -21,7 +21,7 @@ def failures_text(failures, n_runs):
         f"{_listing(obs_ids)}: {reason.rstrip('.')}"
         for reason, obs_ids in obs_ids_by_reason.items()
     ]
-    more = f"; and {len(reasons) - N_REASONS} more reasons" * (len(reasons) > N_REASONS)
+    more = "; and others" * (len(reasons) > N_REASONS)
     return (
         f"{len(failures)} of {n_runs} runs cannot be used: {'; '.join(reasons[:N_REASONS])}"
         f"{more}. They are tried again when their files change. To leave them out:"
