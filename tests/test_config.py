@@ -30,6 +30,8 @@ KEYS = {
     "background",
     "ul_confidence",
     "n_sigma_sensitivity",
+    "bkg_scale_band",
+    "on_bad_bkg_scale",
     "on_bad_run",
     "max_bad_runs",
 }
@@ -129,6 +131,8 @@ OTHER = {
     "background": ("ring", lambda field: field.background),
     "ul_confidence": (0.9, lambda field: field.ul_confidence),
     "n_sigma_sensitivity": (3, lambda field: field.n_sigma_sensitivity),
+    "bkg_scale_band": ([0.5, 2], lambda field: field.bkg_scale_band),
+    "on_bad_bkg_scale": ("drop", lambda field: field.on_bad_bkg_scale),
     "on_bad_run": ("stop", lambda field: field.on_bad_run),
     "max_bad_runs": ("2.5 %", lambda field: field.max_bad_runs),
 }

@@ -77,7 +77,7 @@ def test_runs_share_a_response_file(tmp_path):
     write_run(tmp_path / "irf.fits", responses)
     rows = []
     for obs_id, deadc in ((OBS_ID, 0.9), (7, 0.8)):
-        run["events"].header["DEADC"] = deadc
+        run["events"].header |= {"DEADC": deadc, "OBS_ID": obs_id}
         name = write_run(tmp_path / f"{obs_id}.fits", run).name
         rows += hdu_rows(obs_id, name=name, classes={"events": "events", "gti": "gti"})
         shared = {"aeff": "aeff_2d", "bkg": "bkg_3d"}

@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 
 from dl3_files import (
     AREA,
-    DEADC,
     DEC,
     DETX,
     DETY,
@@ -33,7 +32,7 @@ from dl3_files import (
     refused,
     write_run,
 )
-from gammastack.dl3.observation import GoodTimeIntervals, oddities, read_observation
+from gammastack.dl3.observation import GoodTimeIntervals, read_observation
 from gammastack.errors import InputError
 from gammastack.runs.background import background_image
 from gammastack.runs.exposure import exposure_image
@@ -360,8 +359,6 @@ def test_negative_effective_area_counts_as_zero(tmp_path):
     run["aeff"].columns["EFFAREA"].values[0, 0, 0] = -5
     observation = read(tmp_path, run)
     assert observation.aeff.evaluate(np.sqrt(0.5), np.array([0.5]))[0] == 0
-    (note,) = oddities(observation, {})
-    assert "EFFAREA has 1 negative" in note
 
 
 def test_response_may_be_left_out(tmp_path):
@@ -400,29 +397,6 @@ def test_response_of_one_offset_bin_is_constant(tmp_path, kind):
         image = image / geometry.solid_angle()
     assert_allclose(image, image[0, 0])
     assert image[0, 0] > 0
-
-
-def index_row(**changes):
-    ra, dec = POINTING
-    row = {"RA_PNT": ra, "DEC_PNT": dec, "ONTIME": 200, "LIVETIME": 180, "DEADC": DEADC}
-    return {**row, **changes}
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, []),
-        ({"RA_PNT": float(np.float32(20.000001)), "DEADC": float(np.float32(0.9))}, []),
-        ({"DEC_PNT": -30.1}, ["pointing 20 -30.1", "20 -30 in the EVENTS header"]),
-        ({"ONTIME": 210.0}, ["ONTIME 210", "200"]),
-        ({"LIVETIME": 170.0}, ["LIVETIME 170", "180"]),
-        ({"DEADC": 0.95}, ["DEADC 0.95", "0.9"]),
-    ],
-)
-def test_index_and_header_that_disagree(tmp_path, changes, words):
-    notes = oddities(read(tmp_path, plain_run()), index_row(**changes))
-    assert len(notes) == bool(words)
-    assert all(word in notes[0] for word in words)
 
 
 def drop_header(kind, key):

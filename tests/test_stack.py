@@ -100,7 +100,7 @@ def test_without_mask_all_pixels_are_used():
         ),
         (make_run(2, livetime=0.0), "failed", "its livetime is 0"),
         (
-            RunImages.failed(2, GEOMETRY, 83.0, 22.0, "run.fits: truncated"),
+            RunImages.unused(2, GEOMETRY, 83.0, 22.0, "failed", "run.fits: truncated"),
             "failed",
             "run.fits: truncated",
         ),

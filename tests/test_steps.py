@@ -35,6 +35,13 @@ SETTINGS = {
 RING = {"method": "ring", "r_in": "0.4 deg", "width": "0.2 deg"}
 
 
+# Settings on which the norms of the runs depend
+NORM = (
+    *("energy_bands", "ncounts_min", "bkg_norm", "background", "has_exposure"),
+    *("bkg_scale_band", "on_bad_bkg_scale"),
+)
+
+
 def run_step(name, *args, **params):
     return importlib.import_module(f"steps.{name}").run(*args, Origin(), **params)
 
@@ -83,7 +90,6 @@ class Chain:
 
     def make(self, obs_ids=(1001, 1002, 1003, 1004)):
         field = self.field
-        norm = "energy_bands", "ncounts_min", "bkg_norm", "background"
         self.runs = [self.run_images(obs_id) for obs_id in obs_ids]
         inputs = {"runs": self.runs}
         if field.has_background:
@@ -93,12 +99,12 @@ class Chain:
                 masks = self.step(
                     "search_sources",
                     {**inputs, "known": masks["known_sources"]},
-                    *("image", "source_search", *norm),
+                    *("image", "source_search", *NORM),
                     params={"radius": field.radii[""]},
                 )
             inputs["mask"] = masks["exclusion_mask"]
-        groups = self.step("stack_group", inputs, "image", *norm, group="all")
-        settings = "image", "energy_bands", "background"
+        groups = self.step("stack_group", inputs, "image", *NORM, group="all")
+        settings = "image", "energy_bands", "background", "has_exposure"
         inputs = {"groups": [groups["sums"]]}
         policy = {"max_failed": 0, "excluded": []}
         self.stacked = self.step("stack", inputs, *settings, params=policy)
@@ -229,15 +235,14 @@ def test_table_of_runs(plain):
 def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
     """Two groups of two runs give the same, up to the order of the sums."""
     halves = Chain(tmp_path, simulated_store[0])
-    norm = "image", "energy_bands", "ncounts_min", "bkg_norm", "background"
     mask = str(plain.folder / "sky" / "exclusion_mask.fits")
     groups = [
-        halves.step("stack_group", {"runs": runs, "mask": mask}, *norm, group=name)[
-            "sums"
-        ]
+        halves.step(
+            "stack_group", {"runs": runs, "mask": mask}, "image", *NORM, group=name
+        )["sums"]
         for name, runs in (("0", plain.runs[::2]), ("1", plain.runs[1::2]))
     ]
-    names = "image", "energy_bands", "background"
+    names = "image", "energy_bands", "background", "has_exposure"
     policy = {"max_failed": 0, "excluded": []}
     halves.step("stack", {"groups": groups}, *names, params=policy)
     for name in ("counts", "n_runs"):

@@ -210,8 +210,18 @@ TABLE = (
     ),
     _sum("counts", "counts", "counts", "int32", condition=""),
     _sum("bkg", "background, normalised run by run", "counts"),
-    _sum("exposure", "exposure for the assumed spectrum", EXPOSURE),
-    _sum("livetime", "livetime on axis that gives the exposure", "s"),
+    _sum(
+        "exposure",
+        "exposure for the assumed spectrum",
+        EXPOSURE,
+        condition="has_exposure",
+    ),
+    _sum(
+        "livetime",
+        "livetime on axis that gives the exposure",
+        "s",
+        condition="has_exposure",
+    ),
     _sum("n_runs", "number of runs", "runs", "int32"),
     _sum("bkg_norm_relative", "background over its model before any norm"),
     _sum("off", "counts in the rings", "counts", condition="has_ring"),
@@ -220,15 +230,19 @@ TABLE = (
     ),
     _sum("acceptance_off", "acceptance of the rings", "counts", condition="has_ring"),
     _map("excess", "counts - bkg", "counts"),
-    _map("flux", "excess over exposure", FLUX),
+    _map("flux", "excess over exposure", FLUX, "has_exposure"),
     _correlated("significance", "significance of the excess in the disk", "sigma"),
     _correlated("alpha", "acceptance of the disk over the ring", "", "has_ring"),
     _correlated("excess_corr", "excess in the disk", "counts"),
-    _correlated("flux_corr", "flux in the disk", FLUX),
-    _correlated("flux_corr_errn", "its error to smaller values", FLUX),
-    _correlated("flux_corr_errp", "its error to larger values", FLUX),
-    _correlated("flux_corr_ul", "upper limit of the flux in the disk", FLUX),
-    _correlated("flux_corr_sensitivity", "flux that would be significant", FLUX),
+    _correlated("flux_corr", "flux in the disk", FLUX, "has_exposure"),
+    _correlated("flux_corr_errn", "its error to smaller values", FLUX, "has_exposure"),
+    _correlated("flux_corr_errp", "its error to larger values", FLUX, "has_exposure"),
+    _correlated(
+        "flux_corr_ul", "upper limit of the flux in the disk", FLUX, "has_exposure"
+    ),
+    _correlated(
+        "flux_corr_sensitivity", "flux that would be significant", FLUX, "has_exposure"
+    ),
     Product(
         "off_statistics",
         "maps",

@@ -15,6 +15,8 @@ COLUMNS = {
     "peak S": ("peak_significance", "{:.1f}"),
     "at RA": ("peak_ra", "{:.3f}"),
     "Dec": ("peak_dec", "{:+.3f}"),
+    "OFF mean": ("off_mean", "{:.2f}"),
+    "width": ("off_width", "{:.2f}"),
     "folder": ("folder", str),
 }
 

@@ -7,7 +7,13 @@ from gammastack.files.band import read_band, with_radius, write_images
 from gammastack.files.fits import read
 from gammastack.files.layout import of_radius
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
-from gammastack.maps.empty_sky import BINS, histogram, off_significance, off_statistics
+from gammastack.maps.empty_sky import (
+    BINS,
+    histogram,
+    not_as_expected,
+    off_significance,
+    off_statistics,
+)
 from gammastack.maps.flux import flux, flux_maps
 from gammastack.products import EXPOSURE
 from gammastack.sky.geometry import ImageGeometry
@@ -18,33 +24,58 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
     inputs = dict(inputs)
     mask = read(inputs.pop("mask"))["PRIMARY"].image > 0
     images, provenance, units = read_band(inputs, origin)
-    integral = units["exposure"] == EXPOSURE[True]
-    excess = images["counts"] - images["bkg"]
-    maps = {"excess": excess, "flux": flux(excess, images["exposure"])}
+    exposure, integral = images.get("exposure"), units.get("exposure") == EXPOSURE[True]
+    maps = {"excess": images["counts"] - images["bkg"]}
+    if exposure is not None:
+        maps["flux"] = flux(maps["excess"], exposure)
     paths = {name: outputs[name] for name in maps}
     write_images(paths, maps, geometry, provenance, integral)
-    rows, columns = [], {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
+    warnings, rows, columns = (
+        [],
+        [],
+        {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)},
+    )
     for suffix, radius in radii.items():
         in_pixels = radius.on(geometry)
         measured = counts_in_disk(images, in_pixels)
-        exposure = mean_in_disk(images["exposure"], in_pixels)
-        maps = flux_maps(measured, exposure, ul_confidence, n_sigma_sensitivity)
-        maps["significance"] = measured.significance()
+        maps = {"excess_corr": measured.excess, "significance": measured.significance()}
+        if exposure is not None:
+            in_disk = mean_in_disk(exposure, in_pixels)
+            maps |= flux_maps(measured, in_disk, ul_confidence, n_sigma_sensitivity)
         if "off" in images:
             maps["alpha"] = measured.alpha
         more = {
             "ul_confidence": ul_confidence,
             "n_sigma_sensitivity": n_sigma_sensitivity,
         }
-        cards = _summary(images, maps["significance"], geometry)
-        of_maps = with_radius(provenance, radius, more, cards)
-        write_images(of_radius(outputs, suffix), maps, geometry, of_maps, integral)
         significance, bkg = off_significance(images, mask, in_pixels)
         row = off_statistics(significance, bkg, in_pixels)
         rows.append({"radius": radius.label, **row})
         columns[radius.label] = histogram(significance)
+        cards = _summary(images, maps["significance"], geometry)
+        if row["n_pixels"]:
+            cards += [
+                ("OFFMEAN", row["mean"], "of the significance outside the exclusions"),
+                ("OFFWIDTH", row["width"], "its standard deviation"),
+            ]
+        of_maps = with_radius(provenance, radius, more, cards)
+        write_images(of_radius(outputs, suffix), maps, geometry, of_maps, integral)
+        if odd := not_as_expected(row):
+            where = geometry.position(*_peak(significance))
+            warnings.append(
+                f"radius {radius.label}: {odd}; the largest value is at RA {where[0]:.3f},"
+                f" Dec {where[1]:+.3f}: exclude what is there, or search for sources with"
+                " exclusion_mask: [{threshold: 5}]"
+            )
     pd.DataFrame(rows).to_csv(outputs["off_statistics"], index=False)
     pd.DataFrame(columns).to_csv(outputs["off_histogram"], index=False)
+    return warnings
+
+
+def _peak(image):
+    """Return x and y of the largest value."""
+    y, x = np.unravel_index(np.nanargmax(image), image.shape)
+    return x, y
 
 
 def _summary(images, significance, geometry):
@@ -54,11 +85,11 @@ def _summary(images, significance, geometry):
         ("SUMBKG", float(np.nansum(images["bkg"])), "sum of the bkg image"),
     ]
     if np.any(np.isfinite(significance)):
-        y, x = np.unravel_index(np.nanargmax(significance), significance.shape)
+        x, y = _peak(significance)
         ra, dec = geometry.position(x, y)
         cards += [
             ("PEAK", float(significance[y, x]), "largest significance"),
             ("PEAK_RA", ra, "[deg] its ICRS position"),
             ("PEAK_DEC", dec, "[deg] its ICRS position"),
         ]
-    return tuple(cards)
+    return cards

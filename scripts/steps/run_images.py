@@ -1,9 +1,12 @@
 """Make the images of one run in all energy bands of its field."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from gammastack.dl3.checks import findings
 from gammastack.dl3.datastore import HDULocation
-from gammastack.dl3.observation import oddities, read_observation
+from gammastack.dl3.finding import NOTE, WARNING, texts
+from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
 from gammastack.files.bands import write_bands
 from gammastack.files.fits import read
@@ -57,15 +60,20 @@ def run(
         images = run_images(
             observation, geometry, bands.values(), offset_band, **spectrum
         )
-        if notes := oddities(observation, index):
-            cards.append(("NOTE", "; ".join(notes)))
+        images = [
+            replace(run, reason=_without_folders(run.reason, paths)) for run in images
+        ]
+        found = findings(observation, index)
+        for severity in (WARNING, NOTE):
+            if text := texts(found, severity):
+                cards.append((severity.upper(), text))
     except (MemoryError, OSError):
         raise
     # Damaged data can cause any error, and one run must not keep the others from the maps.
     except Exception as error:
         pointing = index["RA_PNT"], index["DEC_PNT"]
         reason = _in_words(error, paths)
-        failed = RunImages.failed(obs_id, geometry, *pointing, reason)
+        failed = RunImages.unused(obs_id, geometry, *pointing, "failed", reason)
         images = [failed] * len(bands)
     images = dict(zip(bands, images, strict=True))
     provenances = {
@@ -86,6 +94,11 @@ def _in_words(error, paths):
     text = str(error)
     if not isinstance(error, InputError):
         text = f"{', '.join(paths)}: {type(error).__name__}: {error}"
+    text = " ".join(_without_folders(text, paths).split())
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _without_folders(text, paths):
     for path in paths:
         text = text.replace(path, Path(path).name)
-    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+    return text

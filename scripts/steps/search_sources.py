@@ -23,6 +23,9 @@ def run(
     energy_bands,
     ncounts_min,
     bkg_norm,
+    bkg_scale_band,
+    on_bad_bkg_scale,
+    has_exposure,
     background,
 ):
     geometry = ImageGeometry.create(**image)
@@ -30,6 +33,9 @@ def run(
         "ncounts_min": ncounts_min,
         "bkg_norm": bkg_norm,
         "background": background,
+        "has_exposure": has_exposure,
+        "bkg_scale_band": bkg_scale_band,
+        "on_bad_bkg_scale": on_bad_bkg_scale,
     }
     hdus = read(inputs["known"])
     known, header = hdus["PRIMARY"].image > 0, hdus["PRIMARY"].header

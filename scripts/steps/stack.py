@@ -10,7 +10,11 @@ from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
 from gammastack.files.layout import of_band
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.stacking.failures import failures_text, too_many_failures
+from gammastack.stacking.failures import (
+    failures_text,
+    too_many_failures,
+    warnings_text,
+)
 from gammastack.stacking.run_table import (
     bkg_norm_table,
     failed_runs,
@@ -29,10 +33,11 @@ def run(
     energy_bands,
     max_failed,
     excluded,
+    has_exposure,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
-    kinds = kinds_of_sums(background)
+    kinds = kinds_of_sums(background, has_exposure)
     origins, by_band, warnings = [], {}, []
     for band, edges in energy_bands.items():
         paths = of_band(outputs, band)
@@ -66,8 +71,13 @@ def run(
         warnings += [f"{band}: {text}" for text in texts]
     table = field_table(by_band)
     table.to_csv(outputs["runs"], index=False)
+    n_runs = len(table) - len(excluded)
     if failures := failed_runs(table):
-        warnings.append(failures_text(failures, len(table) - len(excluded)))
+        warnings.append(failures_text(failures, n_runs))
+    odd = table[table["warning"] != ""]
+    if len(odd):
+        of_runs = dict(zip(odd["OBS_ID"].tolist(), odd["warning"], strict=True))
+        warnings.append(warnings_text(of_runs, n_runs))
     return warnings
 
 

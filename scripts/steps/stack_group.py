@@ -21,6 +21,9 @@ def run(
     energy_bands,
     ncounts_min,
     bkg_norm,
+    bkg_scale_band,
+    on_bad_bkg_scale,
+    has_exposure,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
@@ -28,6 +31,9 @@ def run(
         "ncounts_min": ncounts_min,
         "bkg_norm": bkg_norm,
         "background": background,
+        "has_exposure": has_exposure,
+        "bkg_scale_band": bkg_scale_band,
+        "on_bad_bkg_scale": on_bad_bkg_scale,
     }
     config, mask, origins = dict(settings), None, {}
     if "mask" in inputs:

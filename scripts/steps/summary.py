@@ -38,5 +38,7 @@ def _row(image, statuses):
         "peak_significance": header.get("PEAK"),
         "peak_ra": header.get("PEAK_RA"),
         "peak_dec": header.get("PEAK_DEC"),
+        "off_mean": header.get("OFFMEAN"),
+        "off_width": header.get("OFFWIDTH"),
         "folder": image.parent,
     }

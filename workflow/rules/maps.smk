@@ -3,8 +3,11 @@
 
 def inputs_of_maps(wildcards):
     """Return the images of a band that maps are made from, and the exclusion mask."""
-    kinds = ["counts", "bkg", "exposure"]
-    if field_of(wildcards).has_ring:
+    field = field_of(wildcards)
+    kinds = ["counts", "bkg"]
+    if field.has_exposure:
+        kinds.append("exposure")
+    if field.has_ring:
         kinds += ["off", "acceptance", "acceptance_off"]
     folder = f"{RESULTS}/{wildcards.field}"
     images = {kind: f"{folder}/{wildcards.band}/{kind}.fits" for kind in kinds}

@@ -7,6 +7,7 @@ from gammastack.dl3.datastore import (
     HDUReference,
     hdu_types,
 )
+from gammastack.dl3.coverage import has_effective_areas, require_covered
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.stacking.failures import too_many_failures
 from gammastack.stacking.groups import stable_groups
@@ -55,6 +56,51 @@ def check_observations():
             raise WorkflowError(f"{name}: {text}")
         if field.has_acceptance:
             zenith_bins(name)
+
+
+def without_exposure(field):
+    """Return whether a field has only maps that need no exposure, because the store has none.
+
+    Effective areas behind a directional cut count as none if the background needs no
+    response either.
+    """
+    if settings.simulation or not field.has_background:
+        return False
+    store, runs = datastore(field.datastore), selected_runs(field.name)
+    if field.has_acceptance:
+        return not has_effective_areas(store, runs)
+    return not any(store.lists(obs_id, "aeff") for obs_id in runs)
+
+
+for field in settings.fields.values():
+    if without_exposure(field):
+        settings.fields[field.name] = replace(field, has_exposure=False)
+        if is_main_process:
+            print(
+                f"{field.name}: '{field.datastore}' has no effective areas for a whole"
+                " field of view: no exposure, livetime and flux are made",
+                file=sys.stderr,
+            )
+
+
+def check_coverage():
+    """Refuse settings that the responses of no run cover, before their images are made."""
+    fields = {
+        (
+            field.datastore,
+            field.responses,
+            tuple(field.energy_bands.values()),
+            field.offset_band[1],
+        ): name
+        for name, field in settings.fields.items()
+    }
+    for (folder, responses, bands, offset_max), name in fields.items():
+        try:
+            require_covered(
+                datastore(folder), selected_runs(name), responses, bands, offset_max
+            )
+        except InputError as error:
+            raise WorkflowError(f"{name}: {error}") from None
 
 
 def allowed_failures(name):

@@ -40,6 +40,11 @@ def has_unknown_maker(path):
     )
 
 
+def planned_rules():
+    """Return the names of the rules that have jobs to do, once the jobs are known."""
+    return {job.rule.name for job in workflow.dag.needrun_jobs()}
+
+
 def parameters_of_job(rule_name, wildcards):
     """Parameters of a job, but for the one that looks at its outputs.
 

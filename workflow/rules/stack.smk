@@ -66,6 +66,9 @@ for variant in variants("search_sources"):
                 energy_bands=of_field("energy_bands"),
                 ncounts_min=of_field("ncounts_min"),
                 bkg_norm=of_field("bkg_norm"),
+                bkg_scale_band=of_field("bkg_scale_band"),
+                on_bad_bkg_scale=of_field("on_bad_bkg_scale"),
+                has_exposure=of_field("has_exposure"),
                 background=of_field("background"),
             ),
         run:
@@ -101,6 +104,9 @@ for variant in variants("stack_group"):
                 energy_bands=of_field("energy_bands"),
                 ncounts_min=of_field("ncounts_min"),
                 bkg_norm=of_field("bkg_norm"),
+                bkg_scale_band=of_field("bkg_scale_band"),
+                on_bad_bkg_scale=of_field("on_bad_bkg_scale"),
+                has_exposure=of_field("has_exposure"),
                 background=of_field("background"),
             ),
         run:
@@ -138,6 +144,7 @@ for variant in variants("stack"):
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),
                 background=of_field("background"),
+                has_exposure=of_field("has_exposure"),
                 max_failed=lambda wildcards: allowed_failures(wildcards.field),
                 excluded=lambda wildcards: excluded(wildcards.field),
             ),

@@ -45,6 +45,10 @@ onstart:
             f"The results folder '{folder}' is read-only for you. Give another one with"
             " --config results=FOLDER, or have its permissions changed."
         )
+    if not settings.simulation and any(
+        name.startswith("run_images") for name in planned_rules()
+    ):
+        check_coverage()
 
 
 onsuccess:

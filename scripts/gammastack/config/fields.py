@@ -52,6 +52,8 @@ class Field:
     acceptance : dict or None
         Shape, degree and zenith bins of a background model that is made from the runs;
         None: the store has one.
+    has_exposure : bool
+        Whether the store has effective areas from which images can be made.
     radii : dict of str to gammastack.sky.geometry.Radius
         Radii by the suffix of the file name.
     """
@@ -70,7 +72,10 @@ class Field:
     n_sigma_sensitivity: float
     ncounts_min: int
     make_background_image: bool
+    has_exposure: bool
     bkg_norm: bool
+    bkg_scale_band: tuple
+    on_bad_bkg_scale: str
     save_bkg_scale: bool
     spectral_index: float
     for_integral_flux: bool
@@ -81,9 +86,8 @@ class Field:
     @property
     def responses(self):
         """Return the types of the responses that are read from the store."""
-        if not self.make_background_image:
-            return ()
-        return ("aeff", "bkg") if self.acceptance is None else ("aeff",)
+        aeff = ("aeff",) if self.has_exposure else ()
+        return (*aeff, "bkg") if self.has_irf_background else aeff
 
     def allowed_failures(self, n_runs):
         """Return how many of some runs may fail."""
@@ -109,6 +113,11 @@ class Field:
     def has_acceptance(self):
         """Return whether the background model is made from the runs."""
         return self.acceptance is not None
+
+    @property
+    def has_irf_background(self):
+        """Return whether the store has the background model."""
+        return self.make_background_image and self.acceptance is None
 
     @property
     def has_search(self):
@@ -363,6 +372,12 @@ def _field(name, settings):
         n_sigma_sensitivity=settings["n_sigma_sensitivity"],
         ncounts_min=settings["ncounts_min"],
         make_background_image=settings["make_background_image"],
+        # The store may have no effective areas, which the configuration does not know.
+        has_exposure=settings["make_background_image"],
+        bkg_scale_band=_bkg_scale_band(
+            settings["bkg_scale_band"], key("bkg_scale_band")
+        ),
+        on_bad_bkg_scale=settings["on_bad_bkg_scale"],
         bkg_norm=settings["bkg_norm"],
         save_bkg_scale=settings["save_bkg_scale"],
         spectral_index=float(settings["spectral_index"]),
@@ -390,6 +405,13 @@ def _observations(conditions, key):
     if "table" in conditions:
         conditions["table"] = expand(conditions["table"], f"{key}: table")
     return conditions
+
+
+def _bkg_scale_band(band, key):
+    low, high = band
+    if not 0 <= low < high:
+        raise InputError(f"{key}: [{low:g}, {high:g}] must grow from 0 or more")
+    return float(low), float(high)
 
 
 def _energy_bands(bands, key):

@@ -191,7 +191,7 @@ class DataStore:
         if the index has neither.
         """
         row, table = self._rows[obs_id], self.observations
-        keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC")
+        keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC", "EVENT_COUNT")
         known = {key: float(table[key][row]) for key in keys if key in table}
         zenith = self.zenith(obs_id)
         return known if np.isnan(zenith) else {**known, "ZENITH": zenith}
@@ -222,6 +222,10 @@ class DataStore:
             If the index lists no HDU of a requested type.
         """
         return {kind: self._location(obs_id, kind) for kind in types}
+
+    def lists(self, obs_id, kind):
+        """Return whether the index lists an HDU of a type for an observation."""
+        return (obs_id, kind) in self._hdus
 
     def available(self, obs_id, types=tuple(HDU_CLASSES)):
         """Return the HDUs of an observation as `hdus` does, if it can be read.

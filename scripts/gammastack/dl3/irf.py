@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import exprel
 
 from gammastack.dl3.spectrum import exponential_integral
-from gammastack.errors import InputError
+from gammastack.errors import InputError, NotCoveredError
 
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
 # A log interpolation needs a value for empty bins: the smallest normal float32.
@@ -68,7 +68,7 @@ def _band_nodes(log_centers, band):
 def _require_band(axis, band, where):
     low, high = axis[0][0], axis[1][-1]
     if band[0] < low * (1 - EDGE_TOLERANCE) or band[1] > high * (1 + EDGE_TOLERANCE):
-        raise InputError(
+        raise NotCoveredError(
             f"{where}: energy_bands: {band[0]:g} TeV to {band[1]:g} TeV is not inside the"
             f" energy axis of the response, {low:g} TeV to {high:g} TeV"
         )
@@ -76,7 +76,7 @@ def _require_band(axis, band, where):
 
 def _require_offset(largest, offset_max, where):
     if offset_max > largest * (1 + EDGE_TOLERANCE):
-        raise InputError(
+        raise NotCoveredError(
             f"{where}: offset_band: {offset_max:g} deg is beyond the response, which ends"
             f" at {largest:g} deg"
         )
@@ -115,7 +115,7 @@ class EffectiveArea2D:
         return np.clip(self.area, 0, None)
 
     def require(self, band, offset_max):
-        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
@@ -291,7 +291,7 @@ class Background2D(_Background):
         self._require_rate()
 
     def require(self, band, offset_max):
-        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         _require_offset(self.offset[1][-1], offset_max, self.where)
 
@@ -337,7 +337,7 @@ class Background3D(_Background):
             )
 
     def require(self, band, offset_max):
-        """Raise `InputError` if a band in TeV or an offset in deg is not covered."""
+        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         edges = (*self.lon, *self.lat)
         _require_offset(

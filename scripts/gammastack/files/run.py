@@ -16,14 +16,13 @@ CARDS = (
     ("dec", "DEC_PNT", "[deg] ICRS"),
     ("exposure_on_axis", "EXPAXIS", "exposure at the pointing"),
 )
-FAILURE = "FAILURE"
 
 
 def run_cards(run):
     """Return the header cards of a run, a `gammastack.runs.run.RunImages`."""
     cards = [(key, getattr(run, name), text) for name, key, text in CARDS]
-    if run.failure:
-        cards.append((FAILURE, run.failure))
+    if run.status != "used":
+        cards += [("STATUS", run.status), ("REASON", run.reason)]
     return tuple(cards)
 
 
@@ -58,7 +57,8 @@ class RunFile:
         return RunImages(
             geometry=self._field.cutout_of(header),
             **{name: header[key] for name, key, _ in CARDS},
-            failure=header.get(FAILURE, ""),
+            status=header.get("STATUS", "used"),
+            reason=header.get("REASON", ""),
             **times,
             **{
                 kind: self._hdus[name].image

@@ -9,6 +9,10 @@ from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.significance import significance
 
 BINS = np.linspace(-6, 6, 61)
+# Differences of the sky from what is expected are said if they are larger than this many
+# errors, and values that are larger than this many sigma.
+MANY_ERRORS = 5.0
+LARGEST_OF_EMPTY_SKY = 6.0
 # The moments of the significance are tabulated at these background counts; beyond them it
 # is a standard normal variable to 0.01.
 GRID = np.geomspace(1e-3, 1e3, 121)
@@ -119,6 +123,24 @@ def off_statistics(significance, background, radius):
         "width_independent": _of(np.std, apart),
         "width_error": _of(np.std, apart) / np.sqrt(2 * n) if n else np.nan,
     }
+
+
+def not_as_expected(row):
+    """Describe how the result of `off_statistics` differs from that of empty sky, if it does.
+
+    Mean and width of the independent disks are compared, because neighbours share counts.
+    """
+    texts = []
+    for name in ("mean", "width"):
+        value, expected = row[f"{name}_independent"], row[f"{name}_expected"]
+        difference = value - expected if name == "width" else abs(value - expected)
+        if difference > MANY_ERRORS * row[f"{name}_error"]:
+            texts.append(f"{name} {value:.2f}, expected {expected:.2f}")
+    if row["largest"] > LARGEST_OF_EMPTY_SKY:
+        texts.append(f"up to {row['largest']:.1f} sigma")
+    if not texts:
+        return ""
+    return f"significance outside the exclusions: {', '.join(texts)}"
 
 
 def _of(function, values):

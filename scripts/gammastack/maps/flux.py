@@ -47,12 +47,11 @@ def flux_maps(measured, exposure, confidence, n_sigma):
     Returns
     -------
     dict of str to ndarray
-        ``excess_corr`` in counts; as fluxes ``flux_corr``, its errors to smaller and to
+        The fluxes ``flux_corr``, its errors to smaller and to
         larger values ``flux_corr_errn`` and ``flux_corr_errp``, the upper limit
         ``flux_corr_ul`` and ``flux_corr_sensitivity``.
     """
-    maps = {"excess_corr": measured.excess}
-    known = exposure > 0
+    maps, known = {}, exposure > 0
     measured = replace(
         measured, **{name: image[known] for name, image in vars(measured).items()}
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gammastack.errors import NotCoveredError
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import counts_image, select_events
 from gammastack.runs.exposure import exposure_image
@@ -35,12 +36,8 @@ def run_images(
     Returns
     -------
     list of RunImages
-        One per band, all on the same cutout.
-
-    Raises
-    ------
-    gammastack.errors.InputError
-        If a response does not cover a band or the offsets.
+        One per band. All of them are on the same cutout, but for empty ones of bands that
+        a response does not cover.
     """
     pointing = observation.pointing
     view = field_of_view(geometry, pointing.ra, pointing.dec, offset_band)
@@ -80,4 +77,11 @@ def run_images(
             exposure=exposure,
         )
 
-    return [one_band(band) for band in energy_bands]
+    def one_band_if_covered(band):
+        try:
+            return one_band(band)
+        except NotCoveredError as error:
+            identity = observation.obs_id, geometry, pointing.ra, pointing.dec
+            return RunImages.unused(*identity, "dropped", str(error))
+
+    return [one_band_if_covered(band) for band in energy_bands]

@@ -32,8 +32,10 @@ class RunImages:
     bkg : ndarray or None, shape (ny, nx)
         Un-normalised expected counts.
     exposure : ndarray or None, shape (ny, nx)
-    failure : str
-        Why the run cannot be used; empty if it can. The images are empty then.
+    status : str
+        ``used``, or ``failed`` or ``dropped`` if it cannot be. The images are empty then.
+    reason : str
+        Why it cannot be used.
     """
 
     obs_id: int
@@ -50,13 +52,14 @@ class RunImages:
     counts: np.ndarray
     bkg: np.ndarray | None = None
     exposure: np.ndarray | None = None
-    failure: str = ""
+    status: str = "used"
+    reason: str = ""
 
     n_obs = 1
     n_failed = 0
 
     @classmethod
-    def failed(cls, obs_id, geometry, ra, dec, reason):
+    def unused(cls, obs_id, geometry, ra, dec, status, reason):
         """Return the images of a run that cannot be used.
 
         Parameters
@@ -66,7 +69,7 @@ class RunImages:
             The whole image of the field.
         ra, dec : float
             Pointing in deg, as far as it is known.
-        reason : str
+        status, reason : str
         """
         return cls(
             obs_id=obs_id,
@@ -83,7 +86,8 @@ class RunImages:
             counts=np.zeros((0, 0), np.int32),
             bkg=np.zeros((0, 0)),
             exposure=np.zeros((0, 0)),
-            failure=reason,
+            status=status,
+            reason=reason,
         )
 
     @property
@@ -94,8 +98,9 @@ class RunImages:
 
     @property
     def covered(self):
-        """Return the pixels where both the background and the exposure are known."""
-        return (self.bkg > 0) & (self.exposure > 0)
+        """Return the pixels where the background is known, and the exposure if there is one."""
+        covered = self.bkg > 0
+        return covered if self.exposure is None else covered & (self.exposure > 0)
 
     @property
     def livetime_image(self):

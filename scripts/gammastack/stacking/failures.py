@@ -1,4 +1,4 @@
-"""Runs that cannot be used, in words."""
+"""Runs that cannot be used, or are odd, in words."""
 
 # So many different reasons are shown.
 N_REASONS = 3
@@ -14,18 +14,26 @@ def failures_text(failures, n_runs):
     n_runs : int
         Number of selected runs.
     """
-    obs_ids_by_reason = {}
-    for obs_id, reason in failures.items():
-        obs_ids_by_reason.setdefault(reason, []).append(obs_id)
-    reasons = [
-        f"{_listing(obs_ids)}: {reason.rstrip('.')}"
-        for reason, obs_ids in obs_ids_by_reason.items()
-    ]
-    more = "; and others" * (len(reasons) > N_REASONS)
     return (
-        f"{len(failures)} of {n_runs} runs cannot be used: {'; '.join(reasons[:N_REASONS])}"
-        f"{more}. They are tried again when their files change. To leave them out:"
+        f"{len(failures)} of {n_runs} runs cannot be used: {_first_reasons(failures)}."
+        " They are tried again when their files change. To leave them out:"
         f" observations: {{exclude: [{', '.join(map(str, failures))}]}}"
+    )
+
+
+def warnings_text(warnings, n_runs):
+    """Describe what is odd about some of the runs.
+
+    Parameters
+    ----------
+    warnings : dict of str to str
+        Text by OBS_ID.
+    n_runs : int
+        Number of selected runs.
+    """
+    return (
+        f"{len(warnings)} of {n_runs} runs have warnings: {_first_reasons(warnings)}."
+        " See the column warning"
     )
 
 
@@ -35,6 +43,19 @@ def too_many_failures(failures, n_runs):
         f"more runs failed than on_bad_run and max_bad_runs allow, and no map is made."
         f" {failures_text(failures, n_runs)}"
     )
+
+
+def _first_reasons(by_run):
+    """Return the first few different reasons, each with its runs."""
+    obs_ids_by_reason = {}
+    for obs_id, reason in by_run.items():
+        obs_ids_by_reason.setdefault(reason, []).append(obs_id)
+    reasons = [
+        f"{_listing(obs_ids)}: {reason.rstrip('.')}"
+        for reason, obs_ids in obs_ids_by_reason.items()
+    ]
+    more = "; and others" * (len(reasons) > N_REASONS)
+    return "; ".join(reasons[:N_REASONS]) + more
 
 
 def _listing(obs_ids):

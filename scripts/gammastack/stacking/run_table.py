@@ -10,6 +10,7 @@ HEADER = {
     "DEC_PNT": "",
     "ZENITH": float("nan"),
     "FILENAME": "",
+    "WARNING": "",
     "NOTE": "",
 }
 # The outcomes of a run are ordered from the best to the worst.
@@ -58,7 +59,7 @@ def with_excluded(runs, obs_ids):
 
 
 def _reason(by_band):
-    """Return the reason of a run, with the bands that it holds for if it is not all of them."""
+    """Return a text on a run, with the bands that it holds for if it is not all of them."""
     texts = {*by_band.values()}
     if len(texts) == 1:
         return texts.pop()
@@ -122,5 +123,11 @@ def field_table(by_band):
     for band, runs in by_band.items():
         table[f"n_events_{band}"] = runs["n_events"]
         table[f"status_{band}"] = runs["status"]
+    warnings = zip(*(runs["warning"] for runs in by_band.values()), strict=True)
+    of_norms = [_reason(dict(zip(by_band, texts, strict=True))) for texts in warnings]
+    table["warning"] = [
+        "; ".join(filter(None, texts))
+        for texts in zip(first["WARNING"], of_norms, strict=True)
+    ]
     table["note"] = first["NOTE"]
     return table

@@ -15,19 +15,25 @@ from gammastack.stacking.norm import (
 )
 from gammastack.stacking.ring import RingBackground
 
-# These images of runs are summed: counts alone, with a background, and with a ring.
+# These images of runs are summed: counts alone; with a background, with an exposure, and
+# with a ring also the others.
 COUNTS = ("counts",)
-SUMS = ("counts", "bkg", "exposure", "livetime", "n_runs", "model")
-RING_SUMS = (*SUMS, "off", "acceptance", "acceptance_off", "n_without_off")
+WITH_BACKGROUND = ("bkg", "n_runs", "model")
+WITH_EXPOSURE = ("exposure", "livetime")
+WITH_RING = ("off", "acceptance", "acceptance_off", "n_without_off")
+SUMS = COUNTS + WITH_BACKGROUND + WITH_EXPOSURE
 IRF = {"method": "irf"}
 WHOLE_NUMBERS = ("counts", "n_runs", "n_without_off")
 
 
-def kinds_of_sums(background):
+def kinds_of_sums(background, has_exposure=True):
     """Return which images are summed with these settings of the background; None: counts only."""
     if background is None:
         return COUNTS
-    return RING_SUMS if "ring" in background["method"] else SUMS
+    kinds = COUNTS + WITH_BACKGROUND
+    if has_exposure:
+        kinds += WITH_EXPOSURE
+    return kinds + WITH_RING if "ring" in background["method"] else kinds
 
 
 @dataclass
@@ -38,8 +44,9 @@ class Stack:
     ----------
     geometry : gammastack.sky.geometry.ImageGeometry
     images : dict of str to ndarray, shape (ny, nx)
-        ``counts``; with a background ``bkg`` (normalised), ``exposure``, ``livetime`` (in
-        s on axis), ``n_runs`` and ``model`` (the background before any norm); with a ring
+        ``counts``; with a background ``bkg`` (normalised), ``n_runs`` and ``model`` (the
+        background before any norm); with effective areas ``exposure`` and ``livetime`` (in
+        s on axis); with a ring
         ``off``, ``acceptance`` (the background model with the norm of the run),
         ``acceptance_off`` (its sum in the ring), and ``n_without_off``: runs that are left
         out of a pixel because there is no ring.
@@ -92,7 +99,17 @@ class Stack:
         return replace(self, geometry=geometry, images=parts)
 
 
-def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, background=IRF):
+def stack_runs(
+    geometry,
+    runs,
+    mask=None,
+    ncounts_min=0,
+    bkg_norm=True,
+    background=IRF,
+    has_exposure=True,
+    bkg_scale_band=(0, np.inf),
+    on_bad_bkg_scale="warn",
+):
     """Stack runs, and report what happened to each.
 
     Parameters
@@ -110,6 +127,12 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
         ``method``: irf, with ``gradient`` to tilt the model across the field of view, or
         ring or adaptive ring, with the arguments of
         `gammastack.stacking.ring.RingBackground.create`. None: counts only.
+    has_exposure : bool
+        Whether the runs have effective areas.
+    bkg_scale_band : tuple of float
+        Norms outside are odd.
+    on_bad_bkg_scale : str
+        ``warn`` of runs with such norms, or ``drop`` them.
 
     Returns
     -------
@@ -117,11 +140,12 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
     records : list of dict
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
-        n_events, ontime, livetime, start, stop; with a gradient its values;
+        n_events, ontime, livetime, start, stop; with a gradient its values; warning;
         n_pixels_left_out: pixels of the run without a background or an exposure, and with a
         ring also those without OFF.
     """
-    stack, records = Stack.empty(geometry, kinds_of_sums(background)), []
+    kinds = kinds_of_sums(background, has_exposure)
+    stack, records = Stack.empty(geometry, kinds), []
     settings = dict(background or {"method": None})
     method, gradient = settings.pop("method"), settings.pop("gradient", False)
     ring = None
@@ -135,6 +159,9 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
         norm, position, status, reason = _judge(
             run, use, ncounts_min, bkg_norm, gradient
         )
+        warning = _odd_norm(norm, bkg_scale_band) if status == "used" else ""
+        if warning and on_bad_bkg_scale == "drop":
+            status, reason, warning = "dropped", warning, ""
         n_left_out = 0
         stack.n_failed += status == "failed"
         if status == "used":
@@ -153,6 +180,7 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
                 "n_counts": norm.n_counts,
                 "n_bkg": norm.n_bkg,
                 **(_gradient_columns(norm) if gradient else {}),
+                "warning": warning,
                 "n_pixels_left_out": n_left_out,
                 "n_events": run.n_events,
                 "ontime": run.ontime,
@@ -162,6 +190,14 @@ def stack_runs(geometry, runs, mask=None, ncounts_min=0, bkg_norm=True, backgrou
             }
         )
     return stack, records
+
+
+def _odd_norm(norm, band):
+    """Describe a norm that is outside of a band; nothing if it is inside."""
+    low, high = band
+    if low <= norm.scale <= high:
+        return ""
+    return f"bkg_scale {norm.scale:.3g} is outside bkg_scale_band, {low:g} to {high:g}"
 
 
 def _gradient_columns(norm):
@@ -178,19 +214,14 @@ def _gradient_columns(norm):
 def _contribution(run, bkg, use, ring):
     """Return what a run with a normalised background adds to the sums.
 
-    All images have the same pixels: those with a background and an exposure.
+    All images have the same pixels: those with a background, and an exposure if there is one.
     """
     if bkg is None:
         return {"counts": run.counts}
     covered = run.covered
-    images = {
-        "counts": run.counts,
-        "bkg": bkg,
-        "exposure": run.exposure,
-        "livetime": run.livetime_image,
-        "n_runs": covered,
-        "model": run.bkg,
-    }
+    images = {"counts": run.counts, "bkg": bkg, "n_runs": covered, "model": run.bkg}
+    if run.exposure is not None:
+        images |= {"exposure": run.exposure, "livetime": run.livetime_image}
     if ring is None:
         return {kind: np.where(covered, image, 0) for kind, image in images.items()}
     off, acceptance_off = ring.estimate(run.counts, bkg, use)
@@ -223,8 +254,8 @@ def _judge(run, use, ncounts_min, bkg_norm, gradient):
 
     A run has failed if its data are at fault; others are dropped.
     """
-    if run.failure:
-        return NO_NORM, None, "failed", run.failure
+    if run.status != "used":
+        return NO_NORM, None, run.status, run.reason
     if run.n_pixels == 0:
         reason = "its field of view does not touch the image"
         return NO_NORM, None, "dropped", reason

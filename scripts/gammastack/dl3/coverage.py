@@ -1,0 +1,93 @@
+"""What holds for all runs of a store, found in a few of them before any image is made."""
+
+from gammastack.dl3.datastore import hdu_types
+from gammastack.dl3.observation import read_observation
+from gammastack.dl3.table import Table, open_file
+from gammastack.errors import InputError, NotCoveredError
+
+# So many runs are looked at.
+N_PROBES = 3
+
+
+def has_effective_areas(store, obs_ids):
+    """Return whether the runs have effective areas that hold for a whole field of view.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    obs_ids : list of int
+
+    Returns
+    -------
+    bool
+        True also if none of the files that are looked at can be read.
+    """
+    listed = (_location(store, obs_id) for obs_id in obs_ids)
+    listed = [location for location in listed if location is not None]
+    for location in _some(listed):
+        try:
+            with open_file(location.path) as file:
+                return not Table(file, location).is_point_like
+        except InputError:
+            continue
+    return bool(listed)
+
+
+def _location(store, obs_id):
+    try:
+        return store.hdus(obs_id, ["aeff"])["aeff"]
+    except InputError:
+        return None
+
+
+def require_covered(store, obs_ids, responses, bands, offset_max):
+    """Refuse settings that fit the responses of no run.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    obs_ids : list of int
+    responses : sequence of str
+        Types of the responses that are read from the store.
+    bands : iterable of tuple of float
+        Energy bands in TeV.
+    offset_max : float
+        Largest offset in deg.
+
+    Raises
+    ------
+    InputError
+        If the responses of all runs that are looked at do not cover a band or the offsets.
+    """
+    observations, reasons = [], []
+    for obs_id in _some(obs_ids):
+        try:
+            hdus = store.available(obs_id, hdu_types(responses))
+            observations.append(read_observation(obs_id, hdus))
+        except NotCoveredError as error:
+            reasons.append(str(error))
+        # A run that cannot be read says nothing about the others.
+        except InputError:
+            continue
+    for band in bands:
+        found = [
+            _not_covered(observation, band, offset_max) for observation in observations
+        ]
+        if all(found) and (found + reasons):
+            raise InputError(f"{(found + reasons)[0]}. It is the same for other runs")
+
+
+def _not_covered(observation, band, offset_max):
+    """Return why a band or the offsets are not covered, or nothing."""
+    try:
+        for response in filter(None, (observation.aeff, observation.bkg)):
+            response.require(band, offset_max)
+    except NotCoveredError as error:
+        return str(error)
+    return ""
+
+
+def _some(items):
+    """Return the first, the last and the middle of some items."""
+    step = max(1, (len(items) - 1) // (N_PROBES - 1))
+    return items[::step][:N_PROBES]
