@@ -236,3 +236,24 @@ def test_union_of_intervals():
     gti = GoodTimeIntervals.merged(start, stop)
     assert (gti.start.tolist(), gti.stop.tolist()) == ([0, 15], [12, 16])
     assert gti.ontime == 13
+
+
+def test_right_ascension_that_is_not_wrapped(tmp_path):
+    """As in the public data of MAGIC."""
+    run = run_with_events()
+    run["events"].columns["RA"].values = run["events"].columns["RA"].values + 360
+    ((severity, text),) = found(tmp_path, run)
+    assert severity == NOTE
+    assert text == "EVENTS: RA of 2000 events is not between 0 and 360 deg"
+
+
+def test_time_zero_that_is_in_the_times_already(tmp_path):
+    """As in the public data of VERITAS."""
+    run = run_with_events()
+    run["gti"].header["TIMEZERO"] = 1e6
+    path = write_run(tmp_path / "run.fits", run)
+    observation = read_observation(OBS_ID, locations(path))
+    ((severity, text),) = findings(observation, {})
+    assert severity == NOTE
+    assert text == "GTI: TIMEZERO = 1e+06 is in the times already"
+    assert observation.gti.start.tolist() == GTI[:, 0].tolist()

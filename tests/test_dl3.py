@@ -480,7 +480,7 @@ REFUSED = [
         for mode in ("DRIFT", "SLEW", "SCAN", "RASTER")
     ),
     ("EVENTS", value("events", "TIME", np.nan), ["1 of 9 events", "row 2"]),
-    ("EVENTS", value("events", "RA", 360.5), ["1 of 9 events", "RA within 0 to 360"]),
+    ("EVENTS", value("events", "RA", 720.5), ["1 of 9 events", "RA an angle"]),
     ("EVENTS", value("events", "DEC", -91.0), ["1 of 9 events", "DEC within -90"]),
     ("EVENTS", value("events", "ENERGY", 0.0), ["1 of 9 events", "ENERGY positive"]),
     ("EVENTS", value("events", "ENERGY", np.inf), ["1 of 9 events", "be finite"]),

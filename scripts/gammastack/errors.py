@@ -1,4 +1,6 @@
-"""The errors of this program."""
+"""The errors of this program, and errors in words."""
+
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -7,3 +9,26 @@ class InputError(ValueError):
 
 class NotCoveredError(InputError):
     """A response that says nothing about the positions or energies that are asked for."""
+
+
+def in_words(error, paths):
+    """Return an error as it can stand in a header, on one line, and the same everywhere.
+
+    Parameters
+    ----------
+    error : Exception
+    paths : list of str
+        Files whose content is at fault.
+    """
+    text = str(error)
+    if not isinstance(error, InputError):
+        text = f"{', '.join(paths)}: {type(error).__name__}: {error}"
+    text = " ".join(without_folders(text, paths).split())
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def without_folders(text, paths):
+    """Return a text in which only the names are left of some paths."""
+    for path in paths:
+        text = text.replace(path, Path(path).name)
+    return text

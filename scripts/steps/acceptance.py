@@ -12,6 +12,7 @@ from gammastack.errors import InputError
 from gammastack.files.gadf import as_astropy, with_cards, write_hdus
 from gammastack.files.header import Provenance, read_config
 from gammastack.files.histogram import read_histogram
+from gammastack.stacking.failures import first_reasons
 
 
 def run(
@@ -26,13 +27,14 @@ def run(
     shape,
     degree,
 ):
-    read = [
-        found for found in map(read_histogram, inputs["histograms"]) if found[0].n_obs
-    ]
+    found = [*map(read_histogram, inputs["histograms"])]
+    read = [one for one in found if one[0].n_obs]
     if not read:
+        reasons = [header["REASON"] for _, header, _ in found]
+        failures = dict(zip(obs_ids, reasons, strict=True))
         raise InputError(
             f"none of the {len(obs_ids)} runs with zenith angles of {zenith} deg can be"
-            " read, and there is no acceptance for them"
+            f" read, and there is no acceptance for them. {first_reasons(failures)}"
         )
     histograms, headers, origins = zip(*read, strict=True)
     bands = list(energy_bands.values())

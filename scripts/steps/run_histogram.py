@@ -8,6 +8,7 @@ from gammastack.acceptance.model import (
     run_histogram,
 )
 from gammastack.dl3.observation import read_observation
+from gammastack.errors import InputError, in_words
 from gammastack.files.header import Provenance
 from gammastack.files.histogram import write_histogram
 from gammastack.sky.exclusion import exclusion_mask as draw_mask
@@ -36,15 +37,16 @@ def run(
     paths = inputs.get("dl3", [])
     locations = {kind: hdu.among(paths) for kind, hdu in hdus.items() if kind in KINDS}
     try:
-        observation = None if failure else read_observation(obs_id, locations)
+        if failure:
+            raise InputError(failure)
+        observation = read_observation(obs_id, locations)
     except (MemoryError, OSError):
         raise
-    # The images of the run say why it failed.
-    except Exception:
-        observation = None
-    if observation is None:
+    # Damaged data can cause any error, and one run must not keep the others from a model.
+    except Exception as error:
         histogram = FieldOfViewHistogram.empty(edges, offset_max)
-        write_histogram(outputs["histogram"], histogram, provenance)
+        reason = replace(provenance, cards=(("REASON", in_words(error, paths)),))
+        write_histogram(outputs["histogram"], histogram, reason)
         return
     # The exclusions cover the whole field of view, which the image may cut.
     pointing = observation.pointing.ra, observation.pointing.dec

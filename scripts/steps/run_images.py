@@ -7,7 +7,7 @@ from gammastack.dl3.checks import findings
 from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.finding import NOTE, WARNING, texts
 from gammastack.dl3.observation import read_observation
-from gammastack.errors import InputError
+from gammastack.errors import InputError, in_words, without_folders
 from gammastack.files.bands import write_bands
 from gammastack.files.fits import read
 from gammastack.files.header import Provenance, read_config
@@ -61,7 +61,7 @@ def run(
             observation, geometry, bands.values(), offset_band, **spectrum
         )
         images = [
-            replace(run, reason=_without_folders(run.reason, paths)) for run in images
+            replace(run, reason=without_folders(run.reason, paths)) for run in images
         ]
         found = findings(observation, index)
         for severity in (WARNING, NOTE):
@@ -72,7 +72,7 @@ def run(
     # Damaged data can cause any error, and one run must not keep the others from the maps.
     except Exception as error:
         pointing = index["RA_PNT"], index["DEC_PNT"]
-        reason = _in_words(error, paths)
+        reason = in_words(error, paths)
         failed = RunImages.unused(obs_id, geometry, *pointing, "failed", reason)
         images = [failed] * len(bands)
     images = dict(zip(bands, images, strict=True))
@@ -87,18 +87,3 @@ def run(
         for name, run_of_band in images.items()
     }
     write_bands(outputs["images"], images, provenances, for_integral_flux)
-
-
-def _in_words(error, paths):
-    """Return an error as it can stand in a header, on one line, and the same everywhere."""
-    text = str(error)
-    if not isinstance(error, InputError):
-        text = f"{', '.join(paths)}: {type(error).__name__}: {error}"
-    text = " ".join(_without_folders(text, paths).split())
-    return text.encode("ascii", "backslashreplace").decode()
-
-
-def _without_folders(text, paths):
-    for path in paths:
-        text = text.replace(path, Path(path).name)
-    return text

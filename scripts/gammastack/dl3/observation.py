@@ -160,22 +160,21 @@ def _read_observation(obs_id, hdus, paths):
     with ExitStack() as stack:
         files = {path: stack.enter_context(open_file(path)) for path in paths}
         tables = {
-            kind: Table(files[location.path], location)
+            kind: _table(files[location.path], location)
             for kind, location in hdus.items()
         }
     events_table, gti_table = tables["events"], tables["gti"]
     _require_obs_id(events_table, obs_id)
     header = events_table.header
     time_ref = events_table.time_reference()
-    shift = (gti_table.time_reference() - time_ref).to_value("s")
-    if abs(shift) > SAME_TIME:
-        gti_table.note(f"its times begin {shift:g} s after those of the events")
+    events = _events(events_table)
+    shift = _shift(gti_table, time_ref, events.time)
     observation = Observation(
         obs_id=obs_id,
         pointing=_pointing(events_table),
         deadc=_deadc(events_table),
         time_ref=time_ref,
-        events=_events(events_table),
+        events=events,
         gti=_gti(gti_table, shift),
         aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
         bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
@@ -184,6 +183,11 @@ def _read_observation(obs_id, hdus, paths):
     require_events_in_field(observation, events_table.where)
     found = [finding for table in tables.values() for finding in table.findings]
     return replace(observation, findings=tuple(found))
+
+
+def _table(file, location):
+    with naming_the_file(location.path):
+        return Table(file, location)
 
 
 def _require_obs_id(table, obs_id):
@@ -205,12 +209,15 @@ def _events(table):
     possible = (
         np.isfinite(events.time) & np.isfinite(events.energy) & (events.energy > 0)
     )
-    possible &= (events.ra >= 0) & (events.ra <= 360) & (np.abs(events.dec) <= 90)
+    # Some writers do not wrap the right ascension.
+    if n_beyond := int(np.sum((events.ra < 0) | (events.ra > 360))):
+        table.note(f"RA of {n_beyond} events is not between 0 and 360 deg")
+    possible &= (np.abs(events.ra) < 720) & (np.abs(events.dec) <= 90)
     if not possible.all():
         table.fail(
             f"{np.sum(~possible)} of {len(possible)} events cannot be: TIME, RA, DEC and"
-            " ENERGY must be finite, RA within 0 to 360 deg, DEC within -90 to 90 deg, and"
-            f" ENERGY positive; the first one is in row {np.argmin(possible) + 1}"
+            " ENERGY must be finite, RA an angle, DEC within -90 to 90 deg, and ENERGY"
+            f" positive; the first one is in row {np.argmin(possible) + 1}"
         )
     if (n_twice := _n_twice(events)) > 0:
         table.fail(
@@ -225,6 +232,25 @@ def _n_twice(events):
         return 0
     rows = np.stack([events.time, events.ra, events.dec, events.energy], axis=1)
     return len(rows) - len(np.unique(rows, axis=0))
+
+
+def _shift(table, time_ref, time):
+    """Return the time in s from the zero of the events to that of the good time intervals."""
+    shift = (table.time_reference() - time_ref).to_value("s")
+    start, stop = table.column("START", "s", "s"), table.column("STOP", "s", "s")
+
+    def fits(shift):
+        return np.any((time > start.min() + shift) & (time < stop.max() + shift))
+
+    if table.time_zero and len(start) and not fits(shift):
+        # Some writers give TIMEZERO although it is in the times already.
+        without = shift - table.time_zero
+        if fits(without):
+            table.note(f"TIMEZERO = {table.time_zero:g} is in the times already")
+            return without
+    if abs(shift) > SAME_TIME:
+        table.note(f"its times begin {shift:g} s after those of the events")
+    return shift
 
 
 def _gti(table, shift):
@@ -255,7 +281,7 @@ def _pointing(table):
         height = table.number("ALTITUDE") if "ALTITUDE" in table.header else 0.0
         site = (table.number("GEOLON"), table.number("GEOLAT"), height)
     ra, dec = table.number("RA_PNT"), table.number("DEC_PNT")
-    if not (0 <= ra <= 360 and -90 <= dec <= 90):
+    if not (abs(ra) < 720 and abs(dec) <= 90):
         table.fail(f"the pointing RA_PNT = {ra:g}, DEC_PNT = {dec:g} is not on the sky")
     return Pointing(ra, dec, site)
 

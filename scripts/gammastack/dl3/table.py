@@ -191,6 +191,11 @@ class Table:
             f" {', '.join(f'{axis} {size}' for axis, size in sizes.items())} bins"
         )
 
+    @property
+    def time_zero(self):
+        """Return what is added to all times, in s; GADF has no such key, but OGIP has."""
+        return self.number("TIMEZERO") if "TIMEZERO" in self.header else 0.0
+
     def time_reference(self):
         """Return the zero of the times in this HDU."""
         scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
@@ -204,7 +209,7 @@ class Table:
                     format="mjd",
                     scale=scale,
                 )
-                + (self.number("TIMEZERO") if "TIMEZERO" in self.header else 0.0) * u.s
+                + self.time_zero * u.s
             )
         except (ValueError, ScaleValueError) as error:
             self.fail(f"no usable time reference ({error})")

@@ -15,7 +15,7 @@ def failures_text(failures, n_runs):
         Number of selected runs.
     """
     return (
-        f"{len(failures)} of {n_runs} runs cannot be used: {_first_reasons(failures)}."
+        f"{len(failures)} of {n_runs} runs cannot be used: {first_reasons(failures)}."
         " They are tried again when their files change. To leave them out:"
         f" observations: {{exclude: [{', '.join(map(str, failures))}]}}"
     )
@@ -32,7 +32,7 @@ def warnings_text(warnings, n_runs):
         Number of selected runs.
     """
     return (
-        f"{len(warnings)} of {n_runs} runs have warnings: {_first_reasons(warnings)}."
+        f"{len(warnings)} of {n_runs} runs have warnings: {first_reasons(warnings)}."
         " See the column warning"
     )
 
@@ -45,7 +45,7 @@ def too_many_failures(failures, n_runs):
     )
 
 
-def _first_reasons(by_run):
+def first_reasons(by_run):
     """Return the first few different reasons, each with its runs."""
     obs_ids_by_reason = {}
     for obs_id, reason in by_run.items():
