@@ -169,12 +169,12 @@ class Located(NamedTuple):
 
 
 @cache
-def located(name, obs_id):
-    """Return where the data of a run are."""
+def located(name, obs_id, types=None):
+    """Return where the data of a run are, of all that its images need or of some types."""
     field = settings.fields[name]
     store = datastore(field.datastore)
     try:
-        hdus = store.available(obs_id, hdu_types(field.responses))
+        hdus = store.available(obs_id, types or hdu_types(field.responses))
     except InputError as error:
         return Located([], {}, str(error))
     files = list(dict.fromkeys(hdu.path for hdu in hdus.values()))

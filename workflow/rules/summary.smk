@@ -1,5 +1,6 @@
 # A short table of all fields and bands, and what is said at the end.
 
+from gammastack.doctor import format_doctor
 from gammastack.summary import format_summary
 
 
@@ -55,6 +56,9 @@ onsuccess:
     print_warnings()
     if "summary" in performed:
         print(format_summary(Path(RESULTS) / "summary.csv"))
+    if "doctor" in performed:
+        paths = [Path(RESULTS) / name / "doctor.csv" for name in settings.fields]
+        print(format_doctor([path for path in paths if path.exists()]))
     if others := list(leftovers()):
         print("Of another configuration, delete if you do not need them:", *others)
     leave_at_once()

@@ -40,6 +40,36 @@ def _location(store, obs_id):
         return None
 
 
+def readable_observations(store, obs_ids, responses, not_covered=None):
+    """Return some of the runs: those that can be read of a few.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    obs_ids : list of int
+    responses : sequence of str
+        Types of the responses that are read.
+    not_covered : list of str, optional
+        Gets the reasons of runs whose responses give no image.
+
+    Returns
+    -------
+    list of gammastack.dl3.observation.Observation
+    """
+    observations = []
+    for obs_id in _some(obs_ids):
+        try:
+            hdus = store.available(obs_id, hdu_types(responses))
+            observations.append(read_observation(obs_id, hdus))
+        except NotCoveredError as error:
+            if not_covered is not None:
+                not_covered.append(str(error))
+        # A run that cannot be read says nothing about the others.
+        except InputError:
+            continue
+    return observations
+
+
 def require_covered(store, obs_ids, responses, bands, offset_max):
     """Refuse settings that fit the responses of no run.
 
@@ -59,16 +89,8 @@ def require_covered(store, obs_ids, responses, bands, offset_max):
     InputError
         If the responses of all runs that are looked at do not cover a band or the offsets.
     """
-    observations, reasons = [], []
-    for obs_id in _some(obs_ids):
-        try:
-            hdus = store.available(obs_id, hdu_types(responses))
-            observations.append(read_observation(obs_id, hdus))
-        except NotCoveredError as error:
-            reasons.append(str(error))
-        # A run that cannot be read says nothing about the others.
-        except InputError:
-            continue
+    reasons = []
+    observations = readable_observations(store, obs_ids, responses, reasons)
     for band in bands:
         found = [
             _not_covered(observation, band, offset_max) for observation in observations

@@ -250,6 +250,20 @@ class DataStore:
                 raise InputError(f"{name}: you have no permission to read it")
         return hdus
 
+    def unknown_files(self):
+        """Return the FITS files in the folder that the HDU index does not list."""
+        listed = {
+            os.path.realpath(path)
+            for rows in self._hdus.values()
+            for _, path, _ in rows
+        }
+        return [
+            str(path.relative_to(self.folder))
+            for path in sorted(self.folder.rglob("*.fits*"))
+            if not path.name.startswith(("hdu-index", "obs-index"))
+            and os.path.realpath(path) not in listed
+        ]
+
     def _location(self, obs_id, kind):
         listed = self._hdus.get((obs_id, kind), [])
         for hdu_class in HDU_CLASSES[kind]:

@@ -114,10 +114,15 @@ class EffectiveArea2D:
     def _area(self):
         return np.clip(self.area, 0, None)
 
+    @property
+    def offset_max(self):
+        """Return the largest offset in deg that it covers."""
+        return float(self.offset[1][-1])
+
     def require(self, band, offset_max):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
-        _require_offset(self.offset[1][-1], offset_max, self.where)
+        _require_offset(self.offset_max, offset_max, self.where)
 
     def _at_offset(self, by_offset, offset):
         """Interpolate values (n_offset, ...) at the offset nodes to `offset` (n,)."""
@@ -290,10 +295,15 @@ class Background2D(_Background):
     def __post_init__(self):
         self._require_rate()
 
+    @property
+    def offset_max(self):
+        """Return the largest offset in deg that it covers."""
+        return float(self.offset[1][-1])
+
     def require(self, band, offset_max):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
-        _require_offset(self.offset[1][-1], offset_max, self.where)
+        _require_offset(self.offset_max, offset_max, self.where)
 
     def _at_position(self, log_rate, lon, lat):
         """Interpolate the log rate (n, n_offset) to positions (m,)."""
@@ -339,12 +349,13 @@ class Background3D(_Background):
     def require(self, band, offset_max):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
-        edges = (*self.lon, *self.lat)
-        _require_offset(
-            min(-edges[0][0], edges[1][-1], -edges[2][0], edges[3][-1]),
-            offset_max,
-            self.where,
-        )
+        _require_offset(self.offset_max, offset_max, self.where)
+
+    @property
+    def offset_max(self):
+        """Return the largest offset in deg that it covers in all directions."""
+        (west, east), (south, north) = self.lon, self.lat
+        return float(min(-west[0], east[-1], -south[0], north[-1]))
 
     def _at_position(self, log_rate, lon, lat):
         """Interpolate the log rate (n, n_lon, n_lat) to positions (m,)."""

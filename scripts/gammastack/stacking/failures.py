@@ -45,17 +45,22 @@ def too_many_failures(failures, n_runs):
     )
 
 
-def first_reasons(by_run):
-    """Return the first few different reasons, each with its runs."""
+def reasons(by_run):
+    """Return the different reasons of some runs, each with the first few of its runs."""
     obs_ids_by_reason = {}
     for obs_id, reason in by_run.items():
         obs_ids_by_reason.setdefault(reason, []).append(obs_id)
-    reasons = [
+    return [
         f"{_listing(obs_ids)}: {reason.rstrip('.')}"
         for reason, obs_ids in obs_ids_by_reason.items()
     ]
-    more = "; and others" * (len(reasons) > N_REASONS)
-    return "; ".join(reasons[:N_REASONS]) + more
+
+
+def first_reasons(by_run):
+    """Return the first few different reasons, as one text."""
+    texts = reasons(by_run)
+    more = "; and others" * (len(texts) > N_REASONS)
+    return "; ".join(texts[:N_REASONS]) + more
 
 
 def _listing(obs_ids):

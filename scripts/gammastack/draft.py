@@ -1,0 +1,320 @@
+"""Draft of a configuration for a store: fields, bands, sizes and exclusions from its runs."""
+
+import csv
+import difflib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from gammastack.dl3.coverage import has_effective_areas, readable_observations
+from gammastack.dl3.examination import energy_threshold
+from gammastack.errors import InputError
+from gammastack.sky.sphere import lonlat, separation, unit_vectors
+
+# Positions and sizes of the brightest sources at TeV energies, after the catalogue gamma-cat
+# (https://github.com/gammapy/gamma-cat): above 2 % of the flux of the Crab Nebula at 1 TeV.
+# The radius is what to exclude: 0.2 deg, and the extension of the source.
+KNOWN_SOURCES = Path(__file__).with_name("known_sources.csv")
+# Pointings that are closer than this belong to one field.
+LINK = 2.0  # deg
+# Energies that a band may begin or end with, in each decade
+ROUND = np.array([1, 1.5, 2, 3, 5, 7])
+# Without effective areas, a band begins where so many of the events have less energy.
+LOWEST_EVENTS = 0.3
+LARGEST_OFFSET = 3.0  # deg
+LARGEST_IMAGE = 1000  # pixels
+LARGEST_PLANE = 30.0  # deg; wider images are cylindrical
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What the responses of a few runs allow.
+
+    Attributes
+    ----------
+    band : tuple of float
+        In TeV.
+    offset_max : float
+        In deg.
+    has_background : bool
+        Whether the store has background models.
+    """
+
+    band: tuple
+    offset_max: float
+    has_background: bool
+
+
+def draft_responses(store, obs_ids):
+    """Return the `Responses` of some runs.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    obs_ids : list of int
+
+    Raises
+    ------
+    InputError
+        If none of the runs that are looked at can be read.
+    """
+    types = [kind for kind in ("aeff", "bkg") if _lists(store, obs_ids, kind)]
+    if "aeff" in types and not has_effective_areas(store, obs_ids):
+        types.remove("aeff")
+    observations = readable_observations(store, obs_ids, types)
+    if not observations:
+        raise InputError(
+            f"datastore: '{store.folder}': none of the runs that were looked at can be"
+            " read; scripts/doctor.py says why"
+        )
+    low, high, offsets = [], [], [LARGEST_OFFSET]
+    for observation in observations:
+        for response in filter(None, (observation.aeff, observation.bkg)):
+            low.append(response.energy[0][0])
+            high.append(response.energy[1][-1])
+            offsets.append(response.offset_max)
+        if observation.aeff is not None:
+            low.append(np.nan_to_num(energy_threshold(observation.aeff)))
+        else:
+            energy = observation.events.energy
+            low.append(np.quantile(energy, LOWEST_EVENTS))
+            high.append(energy.max())
+            offsets.append(_offset_of_most(observation))
+    band = _rounded(max(low), up=True), _rounded(min(high), up=False)
+    # The rim of a field of view is the least known.
+    offset_max = np.floor(min(offsets) * 0.8 * 10) / 10
+    return Responses(band, float(offset_max), "bkg" in types)
+
+
+def _lists(store, obs_ids, kind):
+    return any(store.lists(obs_id, kind) for obs_id in obs_ids)
+
+
+def _offset_of_most(observation):
+    """Return the offset within which 95 % of the events are."""
+    pointing = observation.pointing
+    events = unit_vectors(observation.events.ra, observation.events.dec)
+    offset = separation(events, unit_vectors(pointing.ra, pointing.dec))
+    return float(np.quantile(offset, 0.95)) / 0.8
+
+
+def _rounded(energy, up):
+    decade = 10.0 ** np.floor(np.log10(energy))
+    values = np.append(ROUND, 10) * decade
+    return float(
+        values[values >= energy * (1 - 1e-6)][0]
+        if up
+        else values[values <= energy * (1 + 1e-6)][-1]
+    )
+
+
+@dataclass(frozen=True)
+class FieldDraft:
+    """A field: its name, centre in deg, and the angle in deg within which its pointings are."""
+
+    name: str
+    center: tuple
+    radius: float
+    obs_ids: list
+
+
+def find_fields(store):
+    """Divide the runs of a store into fields, by their pointings.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+
+    Returns
+    -------
+    list of FieldDraft
+        Those with the most runs first.
+    """
+    obs_ids = np.array(store.obs_ids)
+    vectors = unit_vectors(*store.pointings(store.obs_ids))
+    chord = 2 * np.sin(np.radians(LINK) / 2)
+    pairs = KDTree(vectors.T).query_pairs(chord, output_type="ndarray")
+    n = len(obs_ids)
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
+    _, labels = connected_components(graph, directed=False)
+    members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+    members.sort(key=len, reverse=True)
+    names = _unique([_name(store, rows, vectors) for rows in members])
+    return [
+        _field(store, name, rows, obs_ids, vectors)
+        for name, rows in zip(names, members, strict=True)
+    ]
+
+
+def _field(store, name, rows, obs_ids, vectors):
+    center = vectors[:, rows].mean(axis=1)
+    center /= np.linalg.norm(center)
+    target = _target(store, rows)
+    if target is not None and separation(target, center) < LINK:
+        center = target
+    radius = float(separation(vectors[:, rows], center).max())
+    position = tuple(round(float(angle), 3) for angle in lonlat(center))
+    return FieldDraft(name, position, radius, obs_ids[rows].tolist())
+
+
+def _target(store, rows):
+    """Return the position that most runs were meant for, as a vector; None if not known."""
+    table = store.observations
+    if not {"RA_OBJ", "DEC_OBJ"} <= table.keys():
+        return None
+    positions = zip(table["RA_OBJ"][rows], table["DEC_OBJ"][rows], strict=True)
+    (ra, dec), _ = Counter(positions).most_common(1)[0]
+    return unit_vectors(float(ra), float(dec)) if np.isfinite(ra + dec) else None
+
+
+def _name(store, rows, vectors):
+    """Return the name of the object of most runs, or one from the position."""
+    objects = store.observations.get("OBJECT")
+    if objects is not None:
+        text, _ = Counter(map(str, objects[rows])).most_common(1)[0]
+        if name := re.sub(r"[^a-z0-9+.-]+", "-", text.lower()).strip("-+."):
+            return name
+    ra, dec = lonlat(vectors[:, rows].mean(axis=1))
+    return f"ra{ra:.0f}dec{dec:+.0f}"
+
+
+def _unique(names):
+    """Return names with a number where a name was there before."""
+    seen, unique = Counter(), []
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name}-{seen[name]}" if seen[name] > 1 else name)
+    return unique
+
+
+def field_of_target(store, fields, target):
+    """Return the field of a target, given by the name of an object or of a known source.
+
+    Raises
+    ------
+    InputError
+        If no run has such an object, and no field contains such a source.
+    """
+    objects = store.observations.get("OBJECT", np.full(len(store.obs_ids), ""))
+    by_run = dict(zip(store.obs_ids, map(_plain, objects), strict=True))
+    sources = {_plain(name): (ra, dec) for name, ra, dec, _ in known_sources()}
+    wanted = _plain(target)
+    for same in (wanted.__eq__, lambda name: wanted in name):
+        for field in fields:
+            if any(same(by_run[obs_id]) for obs_id in field.obs_ids):
+                return field
+        found = [position for name, position in sources.items() if same(name)]
+        if len(found) == 1:
+            return field_at(store, found[0])
+    near = difflib.get_close_matches(wanted, {*by_run.values(), *sources})
+    raise InputError(
+        f"--target: no run has the object '{target}', and it is no known source"
+        f"{' (similar: ' + ', '.join(near) + ')' if near else ''}; give --position"
+    )
+
+
+def _plain(text):
+    return re.sub(r"[^a-z0-9+.-]", "", str(text).lower())
+
+
+def field_at(store, center, radius=LINK):
+    """Return a field around a position, with the runs that point to within a radius in deg.
+
+    Raises
+    ------
+    InputError
+        If no run does.
+    """
+    vectors = unit_vectors(*store.pointings(store.obs_ids))
+    near = separation(vectors, unit_vectors(*center)) < radius
+    obs_ids = np.array(store.obs_ids)[near].tolist()
+    if not obs_ids:
+        raise InputError(
+            f"no run points to within {radius:g} deg of RA {center[0]:g}, Dec"
+            f" {center[1]:g}"
+        )
+    ra, dec = center
+    return FieldDraft(f"ra{ra:.0f}dec{dec:+.0f}", (ra, dec), radius, obs_ids)
+
+
+def known_sources():
+    """Return name, RA, Dec and radius in deg of bright sources."""
+    with open(KNOWN_SOURCES, encoding="utf-8", newline="") as file:
+        return [
+            (row["name"], float(row["ra"]), float(row["dec"]), float(row["radius"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def config_text(store, fields):
+    """Return the text of a configuration for some fields of a store.
+
+    Parameters
+    ----------
+    store : gammastack.dl3.datastore.DataStore
+    fields : list of FieldDraft
+
+    Returns
+    -------
+    str
+        YAML with comments.
+    """
+    responses = draft_responses(store, fields[0].obs_ids)
+    low, high = responses.band
+    background = "irf" if responses.has_background else "acceptance"
+    why = (
+        "the store has background models"
+        if responses.has_background
+        else "the store has no background models: they are made from the runs"
+    )
+    lines = [
+        "# A draft for this store; change what you like. All keys: config/README.md",
+        f"datastore: {_quoted(str(store.folder.resolve()))}",
+        "",
+        "# Where the responses are good: above the energy threshold",
+        f'energy_bands: [["{low:g} TeV", "{high:g} TeV"]]',
+        f'offset_band: ["0 deg", "{responses.offset_max:g} deg"]',
+        f"background: {background}  # {why}",
+        'radius: "0.1 deg"  # of the disk for significance and flux',
+        "",
+        "fields:",
+    ]
+    for field in fields:
+        lines += _field_lines(field, responses.offset_max)
+    return "\n".join(lines) + "\n"
+
+
+def _field_lines(field, offset_max):
+    size = np.ceil(2 * (field.radius + offset_max) * 2) / 2
+    pixel = 0.02 * max(1, np.ceil(size / 0.02 / LARGEST_IMAGE))
+    ra, dec = field.center
+    lines = [
+        f"  {field.name}:  # {len(field.obs_ids)} runs",
+        f"    center: {{icrs: [{ra:g}, {dec:g}]}}",
+        f'    width: "{size:g} deg"',
+        f'    binsz: "{pixel:g} deg"',
+        f'    observations: {{cone: "{np.ceil(field.radius * 10 + 1) / 10:g} deg"}}',
+    ]
+    if size > LARGEST_PLANE:
+        lines.append("    projection: CAR")
+    lines.append("    exclusion_mask:  # known sources in the image, and a search")
+    center = unit_vectors(ra, dec)
+    for name, source_ra, source_dec, radius in known_sources():
+        distance = separation(unit_vectors(source_ra, source_dec), center)
+        if distance < field.radius + offset_max + radius:
+            lines.append(
+                f"      - {{center: [{source_ra:g}, {source_dec:g}],"
+                f' radius: "{radius:g} deg"}}  # {name}'
+            )
+    lines.append("      - {threshold: 5}")
+    return lines
+
+
+def _quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

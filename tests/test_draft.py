@@ -1,0 +1,112 @@
+"""A draft of a configuration for a store."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from dl3_files import refused, write_index
+from gammastack.config.fields import read_config
+from gammastack.dl3.datastore import DataStore
+from gammastack.draft import (
+    config_text,
+    draft_responses,
+    field_at,
+    field_of_target,
+    find_fields,
+    known_sources,
+)
+from gammastack.sky.sphere import separation, unit_vectors
+from project import ROOT
+
+
+def store_at(folder, *observations):
+    rows = [
+        (number, name, ra, dec, 20.0)
+        for number, (name, ra, dec) in enumerate(observations, 1)
+    ]
+    write_index(folder, rows, [(1, "events", "events", "", "run.fits", "EVENTS")])
+    return DataStore.from_dir(folder)
+
+
+def test_fields_are_clusters_of_pointings(tmp_path):
+    """Pointings on both sides of RA 0 belong together; others with the name do not."""
+    store = store_at(
+        tmp_path,
+        ("Crab Nebula", 83.1, 22.0),
+        ("A star", 359.7, 10.0),
+        ("Crab Nebula", 84.2, 22.0),
+        ("A star", 0.3, 10.0),
+        ("A star", 0.0, 10.0),
+        ("Crab Nebula", 120.0, 22.0),
+    )
+    fields = {field.name: field for field in find_fields(store)}
+    assert [*fields] == ["a-star", "crab-nebula", "crab-nebula-2"]
+    assert fields["a-star"].obs_ids == [2, 4, 5]
+    ra, dec = fields["a-star"].center
+    assert separation(unit_vectors(ra, dec), unit_vectors(0, 10)) < 0.002
+    assert fields["crab-nebula"].obs_ids == [1, 3]
+    assert fields["crab-nebula"].center[0] == pytest.approx(83.65)
+    # Half of 1.1 deg in right ascension
+    assert fields["crab-nebula"].radius == pytest.approx(
+        0.55 * np.cos(np.radians(22)), rel=0.01
+    )
+
+
+def test_target_and_position(tmp_path):
+    store = store_at(tmp_path, ("Crab Nebula", 83.1, 22.0), ("Q2", 166.5, 38.2))
+    fields = find_fields(store)
+    for name in ("Crab Nebula", "crabnebula", "crab"):
+        assert field_of_target(store, fields, name).obs_ids == [1]
+    assert field_of_target(store, fields, "Markarian 421").obs_ids == [2]
+    assert field_at(store, (84, 22), 1).obs_ids == [1]
+    with refused("--target", "Krab Nebula", "similar: crabnebula", "--position"):
+        field_of_target(store, fields, "Krab Nebula")
+    with refused("no run points to within 1 deg", "RA 10", "Dec 0"):
+        field_at(store, (10, 0), 1)
+
+
+def test_draft_is_a_configuration(simulated_store):
+    """The simulated responses: areas from 0.1 to 100 TeV, and offsets up to 3 deg."""
+    store, *_ = simulated_store
+    fields = find_fields(store)
+    text = config_text(store, fields)
+    config = read_config(yaml.safe_load(text))
+    ((_, field),) = config.fields.items()
+    responses = draft_responses(store, store.obs_ids)
+    assert [*field.energy_bands.values()] == [pytest.approx(responses.band)]
+    observations = {"cone": field.observations["cone"]}
+    assert field.observations == observations
+    assert field.has_background and field.acceptance is None
+    # The Crab Nebula is in the image of the simulated runs.
+    assert [83.633, 22.015] in [list(item["center"]) for item in field.exclusion_mask]
+    assert field.source_search["threshold"] == 5
+
+
+def test_known_sources():
+    """Positions are those of SIMBAD to a pixel."""
+    sources = {name: (ra, dec) for name, ra, dec, _ in known_sources()}
+    assert sources["Crab Nebula"] == pytest.approx((83.633, 22.014), abs=0.01)
+    assert sources["PKS 2155-304"] == pytest.approx((329.717, -30.226), abs=0.01)
+    assert sources["Markarian 421"] == pytest.approx((166.114, 38.209), abs=0.01)
+    assert all(0.2 <= radius <= 1.2 for *_, radius in known_sources())
+
+
+def test_init_writes_once(simulated_store, tmp_path):
+    store, *_ = simulated_store
+    command = [sys.executable, ROOT / "scripts" / "init.py", store.folder]
+
+    def init():
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    done = init()
+    assert done.returncode == 0, done.stderr
+    assert "Next: snakemake" in done.stdout
+    text = (tmp_path / "gammastack.yaml").read_text()
+    assert read_config(yaml.safe_load(text))
+    done = init()
+    assert done.returncode == 2
+    assert "exists and is not overwritten" in done.stderr
+    assert (tmp_path / "gammastack.yaml").read_text() == text
