@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gammastack import memory
 from gammastack.provenance import contents as module
 from gammastack.provenance.contents import Contents
 
@@ -27,7 +28,7 @@ def make(path, content):
 @pytest.fixture
 def old(monkeypatch):
     """Make all files seem older than they are."""
-    monkeypatch.setattr(module, "TOO_YOUNG", -(10**12))
+    monkeypatch.setattr(memory, "TOO_YOUNG", -(10**12))
 
 
 def sha256(content):
