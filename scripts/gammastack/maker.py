@@ -6,7 +6,8 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gammastack.dl3.datastore import DataStore, hdu_types, listing
+from gammastack.dl3.datastore import DataStore, listing
+from gammastack.dl3.hdus import hdu_types
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
 from gammastack.files.header import Provenance

@@ -1,16 +1,14 @@
 # Which runs a field has, where their files are, and how they are divided.
 
-from gammastack.dl3.datastore import (
-    HDU_INDEX,
-    OBS_INDEX,
-    DataStore,
-    HDUReference,
-    hdu_types,
-)
 from gammastack.dl3.coverage import has_effective_areas, require_covered
+from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.stacking.failures import too_many_failures
 from gammastack.stacking.groups import stable_groups
+
+# What the headers of DL3 files say, if a store has no index
+DL3_HEADERS = Path(".snakemake/dl3_headers.json")
 
 
 @cache
@@ -20,8 +18,13 @@ def datastore(folder):
         from gammastack.dl3.simulate import simulated_index
 
         index = simulated_index(**settings.simulation)
-        return DataStore(Path(folder), dict(zip((OBS_INDEX, HDU_INDEX), index)))
-    return refuse_clearly(DataStore.from_dir, folder)
+        index = dict(zip((OBS_INDEX, HDU_INDEX), index))
+        return DataStore(Path(folder), index, is_planned=True)
+    store = refuse_clearly(DataStore.from_dir, folder, DL3_HEADERS)
+    if store.note and is_main_process:
+        # The standard output may be read by a program, such as that of --dag.
+        print(store.note, file=sys.stderr)
+    return store
 
 
 @cache
@@ -137,8 +140,15 @@ def zenith_bins(name):
     """Return the zenith bin of the acceptance, such as ``30-45``, for each run of the field."""
     field = settings.fields[name]
     store = datastore(field.datastore)
-    zenith = {obs_id: store.zenith(obs_id) for obs_id in selected_runs(name)}
-    return refuse_clearly(bins_of_zenith, zenith, field.acceptance["zenith_bins"])
+    runs, edges = selected_runs(name), field.acceptance["zenith_bins"]
+    # A single bin takes runs of unknown zenith angle, too.
+    is_single = len(edges) == 2
+    zenith = (
+        {obs_id: store.zenith(obs_id) for obs_id in runs}
+        if is_single
+        else store.zeniths(runs)
+    )
+    return refuse_clearly(bins_of_zenith, zenith, edges)
 
 
 def zenith_bin(wildcards):

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from os.path import isfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
+from gammastack.dl3.folder_index import index_folder, zenith_of
+from gammastack.dl3.hdus import (
+    HDU_CLASSES,
+    HDU_INDEX,
+    OBS_INDEX,
+    HDULocation,
+    index_names,
+)
+from gammastack.dl3.headers import read_headers
 from gammastack.errors import InputError
+from gammastack.memory import Memory
 
-HDU_INDEX = "hdu-index.fits.gz"
-OBS_INDEX = "obs-index.fits.gz"
-# These are the names of each type of HDU in the index, the preferred class first.
-HDU_CLASSES = {
-    "events": ("events",),
-    "gti": ("gti",),
-    "aeff": ("aeff_2d",),
-    "bkg": ("bkg_3d", "bkg_2d"),
-}
 REMEDIES = {
     "bkg": ". Use a store with background models, or have one made from the runs with"
     " background: acceptance, or set make_background_image: false to get counts only, or"
@@ -35,48 +35,44 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class HDULocation:
-    """Location of an HDU: file, name of the HDU, and its GADF class (such as ``bkg_3d``)."""
-
-    path: str
-    hdu_name: str
-    hdu_class: str
-
-
-class HDUReference(NamedTuple):
-    """HDU of a job: number of its file among the files of the run, name, and GADF class."""
-
-    file: int
-    name: str
-    hdu_class: str
-
-    def among(self, paths):
-        """Return the `HDULocation`, given the files of the run."""
-        return HDULocation(paths[self.file], self.name, self.hdu_class)
-
-
-@dataclass(frozen=True)
 class DataStore:
-    """A folder with an observation index and an HDU index.
+    """A folder with DL3 files, an observation index and an HDU index.
 
     Attributes
     ----------
     folder : pathlib.Path
     index : dict of str to astropy.io.fits.BinTableHDU, optional
-        The index by file name, for a store whose files do not exist yet.
+        The index by file name, in place of index files.
+    is_planned : bool
+        Whether the DL3 files are still to be made, so that nobody looks for them.
+    note : str
+        What to tell the user about an index that was made from the headers of the files;
+        empty if it was not.
+    cache : path, optional
+        JSON file that remembers the headers of DL3 files.
     """
 
     folder: Path
     index: dict | None = None
+    is_planned: bool = False
+    note: str = ""
+    cache: Path | None = None
 
     @classmethod
-    def from_dir(cls, folder):
-        """Open the store in a folder.
+    def from_dir(cls, folder, cache=None):
+        """Open the store in a folder; without index files one is made in memory.
+
+        Parameters
+        ----------
+        folder : path
+        cache : path, optional
+            JSON file that remembers the headers of DL3 files, so that only new or changed
+            files are read again.
 
         Raises
         ------
         InputError
-            If the folder or one of its index files is missing.
+            If the folder is missing, or one of its index files, or there is no run in it.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -85,24 +81,62 @@ class DataStore:
                 " the environment variable in it if it has one (GAMMAPY_DATA is the"
                 " folder that holds hess-dl3-dr1)."
             )
-        store = cls(folder)
-        for name in (HDU_INDEX, OBS_INDEX):
-            store._index_file(name)
-        return store
+        store = cls(folder, cache=cache)
+        missing = [
+            name for name in (OBS_INDEX, HDU_INDEX) if not store.index_file(name)
+        ]
+        if len(missing) == 1:
+            raise InputError(
+                f"datastore: '{folder}' has no {missing[0]}, but the other index file."
+                f" Restore it, or have both made with 'scripts/index.py {folder}"
+                " --overwrite'."
+            )
+        return cls._without_index(folder, cache) if missing else store
 
-    def _index_file(self, name):
-        if self.index:
-            return self.folder / name
-        for candidate in (name, name.removesuffix(".gz")):
-            if (self.folder / candidate).is_file():
-                return self.folder / candidate
-        raise InputError(
-            f"datastore: '{self.folder}' has no {name}. A DL3 store needs both"
-            f" {OBS_INDEX} and {HDU_INDEX}."
+    @classmethod
+    def _without_index(cls, folder, cache):
+        """Open a store whose index is made from the headers of its files."""
+        found = index_folder(folder, cache)
+        reasons = [f"{name} ({reason})" for name, reason in found.left_out.items()]
+        if not found.observations:
+            raise InputError(
+                f"datastore: '{folder}' has neither {OBS_INDEX} and {HDU_INDEX} nor"
+                f" a run among its {found.n_files} FITS files"
+                + (f": {listing(reasons, 3)}" if reasons else "")
+            )
+        note = [
+            f"datastore: '{folder}' has no index; {len(found.observations)} runs found in"
+            f" {found.n_files} files"
+        ]
+        for hdu_class, name in found.shared.items():
+            note.append(f"{name} is the {hdu_class} of runs without one")
+        if reasons:
+            note.append(f"left out: {listing(reasons, 3)}")
+        return cls(folder, found.tables(), note="; ".join(note), cache=cache)
+
+    @cached_property
+    def _index_files(self):
+        """Return the names of the index files by their name in small letters.
+
+        Of names that differ only in capitals, that in small letters is taken.
+        """
+        known = {*index_names(OBS_INDEX), *index_names(HDU_INDEX)}
+        names = sorted(
+            name for name in os.listdir(self.folder) if name.lower() in known
         )
+        return {name.lower(): name for name in names}
+
+    def index_file(self, name):
+        """Return the path of an index file, with or without ``.gz``; None if it is missing."""
+        found = filter(None, map(self._index_files.get, index_names(name)))
+        return next((self.folder / one for one in found), None)
+
+    def _where(self, name):
+        """Return how errors name an index."""
+        return "headers of the files" if self.note else name
 
     def _read_index(self, name, needed):
-        path = self._index_file(name)
+        path = self.folder / name if self.index else self.index_file(name)
         try:
             with ExitStack() as stack:
                 hdu = (
@@ -124,9 +158,14 @@ class DataStore:
         }
 
     @cached_property
+    def _observation_index(self):
+        """Return the header and the columns of the observation index."""
+        return self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+
+    @property
     def _observation_rows(self):
         """Return the columns of the observation index as they are in the file."""
-        _, table = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+        _, table = self._observation_index
         return table
 
     @cached_property
@@ -187,14 +226,14 @@ class DataStore:
     def index_row(self, obs_id):
         """Return the index entries of an observation, by key, to compare with its header.
 
-        ``ZENITH`` in deg is that of the pointing, from ZEN_PNT or ALT_PNT; it is left out
-        if the index has neither.
+        ``ZENITH`` in deg is that of the pointing, from ZEN_PNT or ALT_PNT. What the index
+        does not know is left out.
         """
         row, table = self._rows[obs_id], self.observations
         keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC", "EVENT_COUNT")
         known = {key: float(table[key][row]) for key in keys if key in table}
-        zenith = self.zenith(obs_id)
-        return known if np.isnan(zenith) else {**known, "ZENITH": zenith}
+        known["ZENITH"] = self.zenith(obs_id)
+        return {key: value for key, value in known.items() if not np.isnan(value)}
 
     def zenith(self, obs_id):
         """Return the zenith angle of the pointing in deg; NaN if it is not in the index."""
@@ -202,6 +241,58 @@ class DataStore:
         if "ZEN_PNT" in table:
             return float(table["ZEN_PNT"][row])
         return 90.0 - float(table["ALT_PNT"][row]) if "ALT_PNT" in table else np.nan
+
+    def zeniths(self, obs_ids):
+        """Return the zenith angles of some observations in deg, even if the index has none.
+
+        They are then those of pointing, time and site, which the index may have; otherwise
+        they are in the headers of the events, which are read only for this.
+
+        Returns
+        -------
+        dict of int to float
+            NaN if neither knows.
+        """
+        known = {obs_id: self.zenith(obs_id) for obs_id in obs_ids}
+        for cards_of in (self._cards_in_index, self._cards_in_files):
+            unknown = [obs_id for obs_id in obs_ids if np.isnan(known[obs_id])]
+            zenith = zenith_of(cards_of(unknown)) if unknown else []
+            known.update(zip(unknown, map(float, zenith), strict=True))
+        return known
+
+    def _cards_in_index(self, obs_ids):
+        """Return what the index says about observations, as their headers would."""
+        header, _ = self._observation_index
+        return [
+            {
+                key: values[self._rows[obs_id]]
+                for key, values in self.observations.items()
+            }
+            | {
+                key: value
+                for key, value in header.items()
+                if key not in self.observations
+            }
+            for obs_id in obs_ids
+        ]
+
+    def _cards_in_files(self, obs_ids):
+        """Return what the headers of the events of observations say."""
+        places = {
+            obs_id: self._hdus.get((obs_id, "events"), [("", "", "")])[0]
+            for obs_id in obs_ids
+        }
+        paths = sorted({path for _, path, _ in places.values() if path})
+        headers = read_headers(paths, Memory(self.cache))
+        return [
+            {
+                key: value
+                for hdu in (headers[path].hdus if path else ())
+                if hdu.name.upper() == name.upper()
+                for key, value in hdu.cards.items()
+            }
+            for _, path, name in places.values()
+        ]
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Return the locations of the HDUs of an observation.
@@ -236,13 +327,15 @@ class DataStore:
             Also if the observation index has several rows for it, or a file is missing.
         """
         if (n_rows := self._n_rows[obs_id]) > 1:
+            events = self._hdus.get((obs_id, "events"), [])
+            files = [os.path.basename(path) for _, path, _ in events]
             raise InputError(
-                f"{OBS_INDEX}: observation {obs_id} has {n_rows} rows; one is needed"
+                f"{self._where(OBS_INDEX)}: observation {obs_id} has {n_rows} rows; one is"
+                f" needed{f' (its events are in {listing(files)})' if files else ''}"
             )
         hdus = self.hdus(obs_id, types)
-        # The files of a store that is not made yet come with it.
-        paths = () if self.index else sorted({hdu.path for hdu in hdus.values()})
-        for path in paths:
+        paths = {hdu.path for hdu in hdus.values()} if not self.is_planned else ()
+        for path in sorted(paths):
             name = os.path.basename(path)
             if not isfile(path):
                 raise InputError(f"{name}: no such file, but the HDU index lists it")
@@ -270,7 +363,7 @@ class DataStore:
             found = [entry for entry in listed if entry[0] == hdu_class]
             if len(found) > 1:
                 raise InputError(
-                    f"{HDU_INDEX}: observation {obs_id} has {len(found)} rows with"
+                    f"{self._where(HDU_INDEX)}: observation {obs_id} has {len(found)} rows with"
                     f" HDU_CLASS {hdu_class}; one is needed"
                 )
             if found:
@@ -278,7 +371,7 @@ class DataStore:
                 return HDULocation(path, hdu_name, hdu_class)
         known = ", ".join(hdu_class for hdu_class, *_ in listed)
         raise InputError(
-            f"{HDU_INDEX}: observation {obs_id} has no HDU of type {kind} and class"
+            f"{self._where(HDU_INDEX)}: observation {obs_id} has no HDU of type {kind} and class"
             f" {' or '.join(HDU_CLASSES[kind])}{f' (only {known})' if known else ''}"
             f"{REMEDIES.get(kind, '')}"
         )
@@ -289,11 +382,6 @@ def _plain(column):
     if column.dtype.kind == "U":
         return np.char.strip(column).astype(object)
     return column.astype(column.dtype.newbyteorder("="))
-
-
-def hdu_types(responses=("aeff", "bkg")):
-    """Return the types of the HDUs that images are made from."""
-    return ("events", "gti", *responses)
 
 
 def listing(values, limit=5):

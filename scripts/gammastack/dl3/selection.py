@@ -141,7 +141,9 @@ def bins_of_zenith(zenith, edges):
     if outside:
         raise InputError(
             f"background: zenith_bins: run {listing(outside)} is in none of the bins, or"
-            " the observation index has neither ZEN_PNT nor ALT_PNT; add a bin, or give"
-            " a single one for all runs"
+            " its zenith angle is not known: neither the observation index nor the header"
+            " of the events has ZEN_PNT, ALT_PNT, or all of pointing, TSTART, TSTOP,"
+            " MJDREFI, MJDREFF, GEOLON, GEOLAT. Add a bin, or give a single one for all"
+            " runs"
         )
     return {obs_id: names[n] for obs_id, n in zip(zenith, number.tolist(), strict=True)}

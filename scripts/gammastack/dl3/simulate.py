@@ -12,6 +12,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
+from gammastack.dl3.hdus import GADF
 from gammastack.dl3.spectrum import power_law_integral
 
 FIRST_OBS_ID = 1001
@@ -22,11 +23,6 @@ PSF_SIGMA = 0.06  # deg
 ENERGY_RESOLUTION = 0.1
 MJDREF = 59000
 LA_PALMA = {"GEOLON": -17.8920, "GEOLAT": 28.7619, "ALTITUDE": 2200.0}
-GADF = {
-    "HDUCLASS": "GADF",
-    "HDUVERS": "0.3",
-    "HDUDOC": "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats",
-}
 TELESCOPE = {"TELESCOP": "GAMMASTACK", "INSTRUME": "SIMULATION", "ORIGIN": "gammastack"}
 TIME = {
     "MJDREFI": MJDREF,
