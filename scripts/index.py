@@ -68,7 +68,7 @@ def make_index(folder, output, overwrite):
 
 def report(index, output):
     """Return lines on what the index has, and what was left out."""
-    yield f"{len(index.observations)} runs in {index.n_files} files: {output / OBS_INDEX}"
+    yield f"{index.n_runs} runs in {index.n_files} files: {output / OBS_INDEX}"
     counts = Counter(hdu_class for _, _, hdu_class, *_ in index.hdus)
     listed = ", ".join(f"{number} {name}" for name, number in counts.items())
     yield f"{len(index.hdus)} HDUs ({listed}): {output / HDU_INDEX}"

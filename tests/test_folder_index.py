@@ -111,7 +111,7 @@ def test_obs_id_that_is_no_whole_number_in_the_header(tmp_path, text):
     assert DataStore.from_dir(tmp_path).obs_ids == [123]
 
 
-@pytest.mark.parametrize("text", ["12a", "", "1.5", 1.5, "9" * 30])
+@pytest.mark.parametrize("text", ["12a", "", "1.5", "1_2", 1.5, "9" * 19, "9" * 30])
 def test_obs_id_that_is_no_number(tmp_path, text):
     write(tmp_path / "run.fits", text)
     write(tmp_path / "good.fits", 7)
@@ -121,6 +121,11 @@ def test_obs_id_that_is_no_number(tmp_path, text):
     (tmp_path / "good.fits").unlink()
     with refused(tmp_path, "nor a run among its 1 FITS files", "run.fits", repr(text)):
         DataStore.from_dir(tmp_path)
+
+
+def test_name_that_the_index_cannot_hold(tmp_path):
+    write(tmp_path / "données.fits")
+    assert "beyond ASCII" in index_folder(tmp_path).left_out["données.fits"]
 
 
 def test_run_without_pointing(tmp_path):
@@ -179,17 +184,22 @@ def test_link_to_nothing_and_loops(tmp_path):
     (tmp_path / "same").symlink_to(tmp_path / "data")
     (tmp_path / "same.fits").symlink_to(tmp_path / "data" / "run.fits")
     (tmp_path / "gone.fits").symlink_to(tmp_path / "nowhere.fits")
-    assert find_files(tmp_path) == ["data/run.fits", "gone.fits"]
+    (tmp_path / "itself.fits").symlink_to(tmp_path / "itself.fits")
+    os.mkfifo(tmp_path / "pipe.fits")
+    assert find_files(tmp_path)[0] == ["data/run.fits"]
     index = index_folder(tmp_path)
-    assert len(index.observations) == 1
-    assert index.left_out == {"gone.fits": "cannot be read (No such file or directory)"}
+    assert index.n_runs == 1
+    assert index.left_out == {
+        "gone.fits": "cannot be read (No such file or directory)",
+        "itself.fits": "cannot be read (Too many levels of symbolic links)",
+    }
 
 
 def test_linked_folders_are_searched(tmp_path):
     write(tmp_path / "elsewhere" / "run.fits")
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "data").symlink_to(tmp_path / "elsewhere")
-    assert find_files(tmp_path / "store") == ["data/run.fits"]
+    assert find_files(tmp_path / "store") == (["data/run.fits"], {})
 
 
 def test_hidden_files_and_results_are_no_data(tmp_path, built):
@@ -255,6 +265,21 @@ def test_shared_responses(tmp_path):
     assert "irf/z20_50h.fits is the aeff_2d of runs without one" in store.note
 
 
+def test_two_runs_in_a_file(tmp_path):
+    """An HDU belongs to the run whose OBS_ID is in its header."""
+    tables = {}
+    for number, obs_id in enumerate((7, 8)):
+        for kind, table in plain_run().items():
+            table.name += str(number)
+            table.header |= {"OBS_ID": obs_id, "HDUCLAS1": kind.upper()}
+            tables[kind, obs_id] = table
+    write_run(tmp_path / "both.fits", tables)
+    store = DataStore.from_dir(tmp_path)
+    for number, obs_id in enumerate((7, 8)):
+        names = {hdu.hdu_name for hdu in store.available(obs_id).values()}
+        assert names == {f"{kind}{number}" for kind in ("EVENTS", "GTI", "AEFF", "BKG")}
+
+
 def test_several_responses_without_a_run_are_not_shared(tmp_path):
     write(tmp_path / "a.fits", 7, ("events", "gti", "bkg"))
     for name in ("south", "north"):
@@ -264,6 +289,14 @@ def test_several_responses_without_a_run_are_not_shared(tmp_path):
     assert "nor is it the only such file" in index.left_out["north.fits"]
     with refused("observation 7 has no HDU of type aeff"):
         DataStore.from_dir(tmp_path).available(7)
+
+
+def test_results_are_not_shared(tmp_path):
+    write(tmp_path / "a.fits", 7, ("events", "gti"))
+    path = write(tmp_path / "acceptance.fits", parts=["bkg"])
+    fits.setval(path, "CREATOR", value="gammastack 1.0", ext=1)
+    index = index_folder(tmp_path)
+    assert (index.n_files, index.shared, index.left_out) == (1, {}, {})
 
 
 def test_responses_of_another_run_are_not_shared(tmp_path):
@@ -381,7 +414,7 @@ def test_script_writes_elsewhere(tmp_path, index_script):
     index_script(tmp_path / "data", "--output", tmp_path / "index")
     path = DataStore.from_dir(tmp_path / "index").available(OBS_ID)["events"].path
     assert os.path.samefile(path, tmp_path / "data" / "run.fits")
-    assert find_files(tmp_path / "data") == ["run.fits"]
+    assert not list((tmp_path / "data").glob("*index*"))
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])

@@ -105,7 +105,7 @@ class DataStore:
                 + (f": {listing(reasons, 3)}" if reasons else "")
             )
         note = [
-            f"datastore: '{folder}' has no index; {len(found.observations)} runs found in"
+            f"datastore: '{folder}' has no index; {found.n_runs} runs found in"
             f" {found.n_files} files"
         ]
         for hdu_class, name in found.shared.items():

@@ -6,6 +6,7 @@ DOI 10.5281/zenodo.7304668.
 
 import os
 import re
+import stat
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -58,6 +59,11 @@ class FolderIndex:
     left_out: dict = field(default_factory=dict)
     shared: dict = field(default_factory=dict)
 
+    @property
+    def n_runs(self):
+        """Return the number of runs, each counted once."""
+        return len({cards["OBS_ID"] for cards in self.observations})
+
     def tables(self, base="."):
         """Return the index as HDUs, by the names of the index files.
 
@@ -88,7 +94,8 @@ def index_folder(folder, cache=None):
         The same for the same files. What is wrong with a file is said there, and raises
         no exception.
     """
-    names, memory = find_files(folder), Memory(cache)
+    names, closed = find_files(folder)
+    memory = Memory(cache)
     root = os.path.join(os.path.abspath(folder), "")
     paths = {root + name: name for name in names}
     memory.forget(
@@ -98,7 +105,7 @@ def index_folder(folder, cache=None):
         paths[path]: headers for path, headers in read_headers([*paths], memory).items()
     }
     files = {name: headers for name, headers in found.items() if not headers.is_ours}
-    index = FolderIndex(n_files=len(files))
+    index = FolderIndex(n_files=len(files), left_out=closed)
     for name, headers in files.items():
         if not name.isascii():
             files[name] = Headers(problem="the index cannot hold a name beyond ASCII")
@@ -111,37 +118,51 @@ def index_folder(folder, cache=None):
 
 
 def find_files(folder):
-    """Return the paths of FITS files in a folder, without the index files, in fixed order.
+    """Find the FITS files in a folder, but for index files.
 
     A file or folder that is reached twice, through links, counts once.
+
+    Returns
+    -------
+    list of str
+        Paths in the folder, in an order that depends on nothing but the names.
+    dict of str to str
+        Why a file or folder cannot be read, by its path.
     """
-    found, seen = [], set()
+    found, closed, seen = [], {}, set()
 
     def search(directory, prefix):
-        for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except OSError as error:
+            closed[prefix] = f"the folder cannot be read ({error.strerror})"
+            return
+        for entry in entries:
+            name, is_data = prefix + entry.name, _is_data(entry.name.lower())
             if entry.name.startswith("."):
-                continue
-            name, is_folder = prefix + entry.name, entry.is_dir()
-            if not is_folder and not _is_data(entry.name.lower()):
                 continue
             try:
                 status = entry.stat()
-            except OSError:
-                # A link to nothing, which the reader reports
-                found.append(name)
+            except OSError as error:
+                # A link to nothing, or to itself
+                if is_data:
+                    closed[name] = f"cannot be read ({error.strerror})"
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if not is_folder and not (is_data and stat.S_ISREG(status.st_mode)):
                 continue
             if (key := (status.st_dev, status.st_ino)) in seen:
                 continue
             seen.add(key)
-            if not is_folder:
-                found.append(name)
-            elif os.access(entry.path, os.R_OK | os.X_OK):
+            if is_folder:
                 search(entry.path, f"{name}/")
+            else:
+                found.append(name)
 
     status = os.stat(folder)
     seen.add((status.st_dev, status.st_ino))
     search(folder, "")
-    return found
+    return found, closed
 
 
 def _is_data(name):
@@ -150,13 +171,12 @@ def _is_data(name):
 
 def obs_id_of(value):
     """Return an OBS_ID, which may be a text in the header, as a number; None if it is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    try:
-        number = int(value) if isinstance(value, int | str) else None
-    except ValueError:
-        return None
-    return number if number is not None and abs(number) <= LARGEST_OBS_ID else None
+    if isinstance(value, str):
+        is_whole = re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", value)
+    else:
+        is_whole = isinstance(value, int | float) and float(value).is_integer()
+    number = int(value) if is_whole else None
+    return number if is_whole and abs(number) <= LARGEST_OBS_ID else None
 
 
 class _Files:

@@ -142,6 +142,8 @@ def read_headers(paths, memory):
                 found[path] = headers
                 memory.remember(path, {"reader": READER, **headers._asdict()})
         finally:
+            # What was found before an interrupt is kept, and the rest is not waited for.
+            executor.shutdown(cancel_futures=True)
             memory.save()
     return {path: found[path] for path in paths}
 
