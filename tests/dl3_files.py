@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.hdus import HDULocation
 from gammastack.errors import InputError
 
 OBS_ID = 20_000_000_123

@@ -23,7 +23,7 @@ from gammastack.acceptance.model import (
     run_histogram,
     sum_histograms,
 )
-from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.hdus import HDULocation
 from gammastack.dl3.irf import Background2D, Background3D
 from gammastack.dl3.observation import (
     EventList,

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from numpy.testing import assert_allclose
 
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, HDULocation
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDULocation
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.simulate import (
     BackgroundModel,

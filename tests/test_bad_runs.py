@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 
 from dl3_files import edit
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.stacking.failures import failures_text
 from project import BAND
 

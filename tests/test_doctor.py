@@ -14,7 +14,6 @@ from gammastack.dl3.examination import energy_threshold
 from gammastack.dl3.irf import EffectiveArea2D
 from project import ROOT
 
-
 DOCTOR = ["check_run", "doctor", "doctor_of_field"]
 
 
@@ -38,20 +37,26 @@ def test_doctor_of_a_configuration(project):
     done = project.snakemake("doctor")
     assert done.code == 0, done.text
     assert done.rules == DOCTOR
-    table = pd.read_csv(project.folder / "results/sky/doctor.csv").fillna("")
+    table = pd.read_csv(
+        project.folder / "results/sky/doctor.csv", dtype=str, keep_default_na=False
+    )
     results = dict(zip(table["OBS_ID"], table["result"], strict=True))
     assert results == {
-        1001: "error",
-        1002: "error",
-        1003: "warning",
-        1004: "ok",
+        "1001": "error",
+        "1002": "error",
+        "1003": "warning",
+        "1004": "ok",
         "": "warning",
     }
     errors = table.set_index("OBS_ID")["error"]
-    assert errors[1001].startswith("run_1001.fits: truncated, or not a FITS file")
+    assert errors["1001"].startswith("run_1001.fits: truncated, or not a FITS file")
     # Each response is examined on its own.
-    assert "run_1002.fits[AEFF]: EFFAREA has values that are not finite" in errors[1002]
-    assert "run_1002.fits[BKG]: the background rate has negative values" in errors[1002]
+    assert (
+        "run_1002.fits[AEFF]: EFFAREA has values that are not finite" in errors["1002"]
+    )
+    assert (
+        "run_1002.fits[BKG]: the background rate has negative values" in errors["1002"]
+    )
     assert "more.fits: not in the index" in done.text
     assert "observations: {exclude: [1001, 1002]}" in done.text
     assert "4 runs: 2 with errors, 1 with warnings" in " ".join(done.text.split())

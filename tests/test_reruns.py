@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from dl3_files import edit
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.simulate import index_hdus, observation_hdus, simulated_runs
 from gammastack.files.gadf import write_hdus
 from gammastack.maker import StackedObsImageMaker

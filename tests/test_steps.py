@@ -10,7 +10,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gammastack.config.fields import read_config
-from gammastack.dl3.datastore import HDUReference, hdu_types
+from gammastack.dl3.hdus import HDUReference, hdu_types
 from gammastack.files.fits import read
 from gammastack.files.header import read_image
 from gammastack.files.layout import outputs_of

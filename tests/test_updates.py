@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.simulate import (
     BackgroundModel,
     SimulatedRun,

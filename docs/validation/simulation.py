@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from gammastack.dl3.datastore import HDULocation
+from gammastack.dl3.hdus import HDULocation
 from gammastack.dl3.observation import EventList, Pointing, read_observation
 from gammastack.dl3.simulate import (
     BackgroundModel,

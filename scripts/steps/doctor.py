@@ -10,8 +10,10 @@ from gammastack.doctor import SEVERITIES
 
 def run(inputs, outputs, origin, *, excluded, unknown_files):
     rows = [json.loads(Path(path).read_text()) for path in inputs["checks"]]
-    rows += [{"file": name, "warning": "not in the index"} for name in unknown_files]
-    table = pd.DataFrame(rows).fillna({name: "" for name in SEVERITIES})
+    rows += [
+        {"file": name, "warning": reason} for name, reason in unknown_files.items()
+    ]
+    table = pd.DataFrame([{**dict.fromkeys(SEVERITIES, ""), **row} for row in rows])
     table["file"] = [
         row.get("file") or ", ".join(dict.fromkeys(row["files"].values()))
         for row in rows

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gammastack.dl3.checks import findings
-from gammastack.dl3.datastore import HDULocation
 from gammastack.dl3.finding import NOTE, WARNING, texts
+from gammastack.dl3.hdus import HDULocation
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError, in_words, without_folders
 from gammastack.files.bands import write_bands
@@ -71,7 +71,7 @@ def run(
         raise
     # Damaged data can cause any error, and one run must not keep the others from the maps.
     except Exception as error:
-        pointing = index["RA_PNT"], index["DEC_PNT"]
+        pointing = index.get("RA_PNT", 0.0), index.get("DEC_PNT", 0.0)
         reason = in_words(error, paths)
         failed = RunImages.unused(obs_id, geometry, *pointing, "failed", reason)
         images = [failed] * len(bands)

@@ -1,6 +1,6 @@
 """What holds for all runs of a store, found in a few of them before any image is made."""
 
-from gammastack.dl3.datastore import hdu_types
+from gammastack.dl3.hdus import hdu_types
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.table import Table, open_file
 from gammastack.errors import InputError, NotCoveredError

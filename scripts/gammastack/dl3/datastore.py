@@ -15,7 +15,12 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from gammastack.dl3.folder_index import index_folder, zenith_of
+from gammastack.dl3.folder_index import (
+    find_files,
+    index_folder,
+    obs_id_of,
+    zenith_of,
+)
 from gammastack.dl3.hdus import (
     HDU_CLASSES,
     HDU_INDEX,
@@ -48,6 +53,8 @@ class DataStore:
     note : str
         What to tell the user about an index that was made from the headers of the files;
         empty if it was not.
+    left_out : dict of str to str, optional
+        Why a file is not in such an index, by its path in the folder.
     cache : path, optional
         JSON file that remembers the headers of DL3 files.
     """
@@ -56,6 +63,7 @@ class DataStore:
     index: dict | None = None
     is_planned: bool = False
     note: str = ""
+    left_out: dict | None = None
     cache: Path | None = None
 
     @classmethod
@@ -112,7 +120,13 @@ class DataStore:
             note.append(f"{name} is the {hdu_class} of runs without one")
         if reasons:
             note.append(f"left out: {listing(reasons, 3)}")
-        return cls(folder, found.tables(), note="; ".join(note), cache=cache)
+        return cls(
+            folder,
+            found.tables(),
+            note="; ".join(note),
+            left_out=found.left_out,
+            cache=cache,
+        )
 
     @cached_property
     def _index_files(self):
@@ -153,14 +167,21 @@ class DataStore:
             ) from error
         if missing := [name for name in needed if name not in columns]:
             raise InputError(f"{path}: the table has no column {', '.join(missing)}")
-        return header, {
+        columns = {
             name: _plain(values) for name, values in columns.items() if values.ndim == 1
         }
+        columns["OBS_ID"] = _obs_ids(columns.get("OBS_ID", [None]), path)
+        return header, columns
 
     @cached_property
     def _observation_index(self):
         """Return the header and the columns of the observation index."""
-        return self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+        header, columns = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
+        for name in ("RA_PNT", "DEC_PNT"):
+            columns[name] = _numbers(
+                columns.get(name, np.full(len(columns["OBS_ID"]), np.nan))
+            )
+        return header, columns
 
     @property
     def _observation_rows(self):
@@ -197,7 +218,7 @@ class DataStore:
         return [*self._rows]
 
     def pointings(self, obs_ids):
-        """Return RA and DEC of the pointings of some observations, in deg."""
+        """Return RA and DEC of the pointings of some observations, in deg; NaN if not known."""
         rows = [self._rows[obs_id] for obs_id in obs_ids]
         return self.observations["RA_PNT"][rows], self.observations["DEC_PNT"][rows]
 
@@ -231,7 +252,7 @@ class DataStore:
         """
         row, table = self._rows[obs_id], self.observations
         keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC", "EVENT_COUNT")
-        known = {key: float(table[key][row]) for key in keys if key in table}
+        known = {key: _number(table[key][row]) for key in keys if key in table}
         known["ZENITH"] = self.zenith(obs_id)
         return {key: value for key, value in known.items() if not np.isnan(value)}
 
@@ -239,8 +260,8 @@ class DataStore:
         """Return the zenith angle of the pointing in deg; NaN if it is not in the index."""
         row, table = self._rows[obs_id], self.observations
         if "ZEN_PNT" in table:
-            return float(table["ZEN_PNT"][row])
-        return 90.0 - float(table["ALT_PNT"][row]) if "ALT_PNT" in table else np.nan
+            return _number(table["ZEN_PNT"][row])
+        return 90.0 - _number(table["ALT_PNT"][row]) if "ALT_PNT" in table else np.nan
 
     def zeniths(self, obs_ids):
         """Return the zenith angles of some observations in deg, even if the index has none.
@@ -333,6 +354,11 @@ class DataStore:
                 f"{self._where(OBS_INDEX)}: observation {obs_id} has {n_rows} rows; one is"
                 f" needed{f' (its events are in {listing(files)})' if files else ''}"
             )
+        if np.isnan(self.pointings([obs_id])).any():
+            raise InputError(
+                f"{self._where(OBS_INDEX)}: observation {obs_id} has no pointing on the sky"
+                " (RA_PNT, DEC_PNT)"
+            )
         hdus = self.hdus(obs_id, types)
         paths = {hdu.path for hdu in hdus.values()} if not self.is_planned else ()
         for path in sorted(paths):
@@ -344,18 +370,19 @@ class DataStore:
         return hdus
 
     def unknown_files(self):
-        """Return the FITS files in the folder that the HDU index does not list."""
+        """Return why FITS files in the folder are not in the index, by their path in it."""
+        if self.left_out is not None:
+            return self.left_out
         listed = {
             os.path.realpath(path)
             for rows in self._hdus.values()
             for _, path, _ in rows
         }
-        return [
-            str(path.relative_to(self.folder))
-            for path in sorted(self.folder.rglob("*.fits*"))
-            if not path.name.startswith(("hdu-index", "obs-index"))
-            and os.path.realpath(path) not in listed
+        found, closed = find_files(self.folder)
+        unknown = [
+            name for name in found if os.path.realpath(self.folder / name) not in listed
         ]
+        return closed | dict.fromkeys(unknown, "not in the index")
 
     def _location(self, obs_id, kind):
         listed = self._hdus.get((obs_id, kind), [])
@@ -375,6 +402,31 @@ class DataStore:
             f" {' or '.join(HDU_CLASSES[kind])}{f' (only {known})' if known else ''}"
             f"{REMEDIES.get(kind, '')}"
         )
+
+
+def _obs_ids(column, path):
+    """Return OBS_IDs, which may be texts, as whole numbers."""
+    numbers = [obs_id_of(value) for value in np.asarray(column).tolist()]
+    if None in numbers:
+        wrong = column[numbers.index(None)]
+        raise InputError(
+            f"{path}: OBS_ID {wrong!r} is not a whole number; correct the index, or have"
+            " it made from the headers with scripts/index.py"
+        )
+    return np.array(numbers, np.int64)
+
+
+def _numbers(column):
+    """Return a column as floats, NaN where it has no numbers."""
+    return np.array([_number(value) for value in column.tolist()])
+
+
+def _number(value):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return np.nan
+    return number if np.isfinite(number) else np.nan
 
 
 def _plain(column):

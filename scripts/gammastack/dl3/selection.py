@@ -46,7 +46,8 @@ def select_observations(store, conditions, center=None):
         keep &= _query(table, conditions["query"])
     if "cone" in conditions:
         pointings = unit_vectors(table["RA_PNT"], table["DEC_PNT"])
-        keep &= separation(pointings, unit_vectors(*center)) < conditions["cone"]
+        # A run whose pointing is not known is kept: it fails, with the reason.
+        keep &= ~(separation(pointings, unit_vectors(*center)) >= conditions["cone"])
     if "exclude" in conditions:
         keep &= ~_among(known, conditions["exclude"], "exclude")
     obs_ids = np.array(known)[keep].tolist()

@@ -53,8 +53,10 @@ def _divide(obs_ids, keys, prefix, capacity):
 def _position_digits(ra, dec):
     """Return the path to the cell of each position in a tree of quarters of equal areas."""
     cells = 2**POSITION_DIGITS
-    x = np.asarray(ra, float) % 360 / 360 * cells
-    y = (np.sin(np.radians(np.asarray(dec, float))) + 1) / 2 * cells
+    # Runs that have failed may have no pointing.
+    ra, dec = (np.nan_to_num(np.asarray(angle, float)) for angle in (ra, dec))
+    x = ra % 360 / 360 * cells
+    y = (np.sin(np.radians(dec)) + 1) / 2 * cells
     x, y = (np.clip(axis.astype(int), 0, cells - 1) for axis in (x, y))
     levels = range(POSITION_DIGITS - 1, -1, -1)
     return [
