@@ -41,7 +41,7 @@ def runs_of_zenith_bin(wildcards):
     """Return the OBS_IDs of the runs that share an acceptance."""
     bins = zenith_bins(wildcards.field)
     if wildcards.zenith not in bins.values():
-        raise WorkflowError(
+        raise Error(
             f"no run of {wildcards.field} is in the zenith bin {wildcards.zenith}; its"
             f" bins are {', '.join(sorted(set(bins.values())))}"
         )

@@ -58,14 +58,14 @@ def refuse_clearly(function, *arguments):
     try:
         return function(*arguments)
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise Error(str(error)) from None
 
 
 try:
     settings = read_config(config)
     check_steps(path.stem for path in (SCRIPTS / "steps").glob("[a-z]*.py"))
 except InputError as error:
-    raise WorkflowError(f"Configuration: {error}") from None
+    raise Error(f"Configuration: {error}") from None
 
 RESULTS = settings.results
 SOURCES = Path(".snakemake/sources.json")
@@ -150,11 +150,14 @@ def perform(input, output, params, record):
             name, inputs, outputs, arguments, made_of, str(record), sys.argv
         )
     except Exception as error:
+        is_told = isinstance(error, (InputError, WorkerKilled))
         text = str(error)
-        if not isinstance(error, (InputError, WorkerKilled)):
+        if not is_told:
             text = f"{output[0]}: {type(error).__name__}: {error}"
         refusals.append(text)
         write_failure(str(record), name, text)
+        if is_told:
+            raise Error(text) from None
         raise
     performed.add(name)
     warnings.extend(f"{output[0]}: {text}" for text in messages)
@@ -179,7 +182,7 @@ def parameters_of(step_name, upstream=(), contents=None, **named):
     wrong = sorted(named.keys() - known.keys())
     missing = [name for name in known if known[name] and name not in named]
     if wrong or missing:
-        raise WorkflowError(
+        raise Error(
             f"The rule of the step {step_name} and the function run in"
             f" scripts/steps/{step_name}.py do not fit: the rule gives"
             f" {', '.join(wrong) or 'nothing'} that the function does not take, and not"
@@ -247,7 +250,7 @@ def refuse_unknown(wildcards, output):
         return
     for name, path in output.items():
         if name != "record" and has_unknown_maker(path):
-            raise WorkflowError(
+            raise Error(
                 f"{path} was made elsewhere, or the records of Snakemake in the folder"
                 " .snakemake are lost: whether it is up to date cannot be known. Bring"
                 " .snakemake along with the results, or remake all results with"

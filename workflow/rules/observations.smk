@@ -56,7 +56,7 @@ def check_observations():
         failures = {obs_id: reason for obs_id, reason in failures.items() if reason}
         if len(failures) > allowed_failures(name):
             text = too_many_failures(failures, len(selected_runs(name)))
-            raise WorkflowError(f"{name}: {text}")
+            raise Error(f"{name}: {text}")
         if field.has_acceptance:
             zenith_bins(name)
 
@@ -103,7 +103,7 @@ def check_coverage():
                 datastore(folder), selected_runs(name), responses, bands, offset_max
             )
         except InputError as error:
-            raise WorkflowError(f"{name}: {error}") from None
+            raise Error(f"{name}: {error}") from None
 
 
 def allowed_failures(name):
@@ -116,7 +116,7 @@ def check_results():
     for name in settings.fields:
         folder = f"{RESULTS}/{name}/runs"
         if any(Path(folder).glob("*/record.json")):
-            raise WorkflowError(
+            raise Error(
                 f"{folder} holds results of an earlier version of gammastack, with a"
                 f" folder for each run: delete {RESULTS}/{name}, or give another results"
                 " folder with --config results=FOLDER"

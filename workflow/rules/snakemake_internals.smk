@@ -6,8 +6,20 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
 from snakemake.settings.types import ExecMode
+
+
+class Error(WorkflowError):
+    """An error whose message says all that a user needs.
+
+    Snakemake prints the lines of the code that an exception passed through, and takes them
+    from its traceback.
+    """
+
+    __traceback__ = property(lambda self: None, lambda self, traceback: None)
+
 
 # Which process this is: the main one, which plans; one that Snakemake starts for a single
 # job, without the profile; or one on another machine. Scripts cannot ask for it otherwise.

@@ -34,15 +34,25 @@ rule summary:
         perform(input, output, params, log)
 
 
-def print_warnings():
-    for message in sorted(set(warnings)):
-        print(f"WARNING: {message}")
+# So many warnings and errors are shown.
+N_SHOWN = 5
+
+
+def print_first(severity, messages):
+    """Print messages once each; the records of the steps have all of them."""
+    messages = sorted(set(messages))
+    for message in messages[:N_SHOWN]:
+        print(f"{severity}: {message}")
+    if len(messages) > N_SHOWN:
+        print(
+            f"{severity}: and {len(messages) - N_SHOWN} more, see {RESULTS}/*/provenance"
+        )
 
 
 onstart:
     folder = Path(RESULTS)
     if folder.exists() and not os.access(folder, os.W_OK):
-        raise WorkflowError(
+        raise Error(
             f"The results folder '{folder}' is read-only for you. Give another one with"
             " --config results=FOLDER, or have its permissions changed."
         )
@@ -53,7 +63,7 @@ onstart:
 
 
 onsuccess:
-    print_warnings()
+    print_first("WARNING", warnings)
     if "summary" in performed:
         print(format_summary(Path(RESULTS) / "summary.csv"))
     if "doctor" in performed:
@@ -65,14 +75,10 @@ onsuccess:
 
 
 onerror:
-    print_warnings()
-    # The last lines on the screen say what to do
-    messages = sorted(set(refusals))
-    for message in messages[:5]:
-        print(f"ERROR: {message}")
-    if len(messages) > 5:
-        print(f"ERROR: and {len(messages) - 5} more, see the log")
-    if messages:
+    print_first("WARNING", warnings)
+    # The last lines on the screen say what to do.
+    print_first("ERROR", refusals)
+    if refusals:
         print(
             "Maps and tables that depend on it are missing, or as they were before."
         )

@@ -396,6 +396,10 @@ class DataStore:
             if found:
                 _, path, hdu_name = found[0]
                 return HDULocation(path, hdu_name, hdu_class)
+        for _, path, _ in self._hdus.get((obs_id, "events"), []):
+            name = os.path.relpath(path, self.folder)
+            if reason := (self.left_out or {}).get(name):
+                raise InputError(f"{os.path.basename(name)}: {reason}")
         known = ", ".join(hdu_class for hdu_class, *_ in listed)
         raise InputError(
             f"{self._where(HDU_INDEX)}: observation {obs_id} has no HDU of type {kind} and class"

@@ -111,14 +111,15 @@ def _require_as_recorded(files, field):
 
 
 def write_failure(record, name, message):
-    """Write a short record of a step that failed; Snakemake shows it on the screen."""
+    """Write a record of a step that failed, on one line: Snakemake shows it on the screen."""
     failure = {"activity_name": name, "status": "error", "message": message}
-    _write(record, {**failure, "stop": {"time_utc": _isot(datetime.now(UTC))}})
+    stop = {"time_utc": _isot(datetime.now(UTC))}
+    _write(record, {**failure, "stop": stop}, indent=None)
 
 
-def _write(path, activity):
+def _write(path, activity, indent=1):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(activity, indent=1)
+    text = json.dumps(activity, indent=indent)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
