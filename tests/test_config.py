@@ -1,4 +1,5 @@
 import copy
+import time
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from jsonschema import Draft202012Validator
 
 from dl3_files import refused
 from gammastack.config.fields import SCHEMA, read_config, schema
+from gammastack.config.load import load_settings, parse_settings
+from hostile import yaml_bomb
 
 FIELD = schema()["$defs"]["field"]["properties"]
 KEYS = {
@@ -542,7 +545,11 @@ def test_simulation_that_cannot_be_used(changes, words):
 def test_configurations_of_the_repository(name, monkeypatch):
     monkeypatch.setenv("GAMMAPY_DATA", "/data")
     path = SCHEMA.parents[3] / "config" / name
-    config = read_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+    start = time.process_time()
+    given = load_settings(path)
+    assert time.process_time() - start < 0.1
+    assert given == yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = read_config(given)
     assert bool(config.simulation) == (name == "config.yaml")
     for field in config.fields.values():
         assert field.exclusion_mask or field.name == "1es0414-off"
@@ -683,3 +690,83 @@ def test_counts_only_needs_no_background():
 def test_number_of_runs_that_may_fail(changes, n_runs, n_allowed):
     """A percentage is rounded up."""
     assert crab(**changes).allowed_failures(n_runs) == n_allowed
+
+
+@pytest.mark.parametrize("kind", ["lists", "mappings", "merged"])
+def test_aliases_for_too_many_values_are_refused_at_once(kind):
+    start = time.process_time()
+    with refused("my.yaml, line 6: a5: ", "more than 100000 values", "aliases"):
+        parse_settings(yaml_bomb(kind).encode(), "my.yaml")
+    assert time.process_time() - start < 1
+
+
+def test_aliases_and_merged_keys():
+    text = """
+    common: &common {radius: 5, width: 3 deg}
+    fields:
+      a: &a {<<: *common, radius: 6}
+      b: {<<: *a, width: 4 deg}
+      c: *common
+    list: [*common, *common]
+    """
+    common = {"radius": 5, "width": "3 deg"}
+    assert parse_settings(text.encode(), "my.yaml") == {
+        "common": common,
+        "fields": {
+            "a": {"radius": 6, "width": "3 deg"},
+            "b": {"radius": 6, "width": "4 deg"},
+            "c": common,
+        },
+        "list": [common, common],
+    }
+
+
+def test_json_is_read_as_snakemake_does():
+    assert parse_settings(b'{"a":\t1e3, "b": "x"}', "my.json") == {"a": 1000, "b": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "fields:\n  crab:\n    radius: 1\n    binsz: 2\n    radius: 3",
+            [
+                "line 5: fields: crab: the key 'radius'",
+                "already, in line 3",
+                "keep one",
+            ],
+        ),
+        ('{"a": 1,\n "b": {"c": 1,\n "\\u0063": 2}}', ["line 3: b: the key 'c'"]),
+        ("a: {<<: {b: 1}, <<: {b: 2}}", ["line 1: a: the key '<<'"]),
+        (
+            "a:\n  b: !!python/object/apply:os.system [x]",
+            ["line 2: a: b: the tag !!python/object/apply:os.system is not allowed"],
+        ),
+        ("a: !mine x", ["line 1: a: the tag !mine"]),
+        ("!!python/name:os.system : 1", ["line 1: the tag !!python/name:os.system"]),
+        ("fields: {2023: {}}", ["line 1: fields: the key 2023 is not text", "quotes"]),
+        ("on: 1", ["line 1: the key on is not text"]),
+        ("? [a, b]\n: 1", ["line 1: a key must be text"]),
+        ("a: &a [*a]", ["line 1: a: *a stands for nothing"]),
+        ("a: *b", ["line 1: a: *b stands for nothing"]),
+        ("a: " + "[" * 100_000, ["line 1: a: more than 50 lists"]),
+        ("a: [" + "1," * 100_000 + "]", ["line 1: a: there are more than 100000"]),
+        ("a: " + "9" * 5000, ["a value cannot be read"]),
+        ("a: 2020-13-45", ["a value cannot be read (month must be in 1..12)"]),
+        ("a: \0", ["a value cannot be read"]),
+        ("a: 1\nb:\n\t- c", ["line 3: neither YAML nor JSON"]),
+        ("a: 1\n---\nb: 1", ["line 2: neither YAML nor JSON"]),
+        ("# \udcfc", ["byte 3 is not UTF-8"]),
+        ("a: " + "x" * 10_000_000, ["10000003 bytes are too many"]),
+        ("- a", ["has no keys"]),
+        ("", ["has no keys"]),
+    ],
+)
+def test_text_that_is_no_configuration(text, words):
+    with refused("my.yaml", *words):
+        parse_settings(text.encode(errors="surrogateescape"), "my.yaml")
+
+
+def test_missing_configuration(tmp_path):
+    with refused(tmp_path / "no.yaml", "No such file"):
+        load_settings(tmp_path / "no.yaml")

@@ -37,6 +37,7 @@ else:
         pool.warm_up()
 
 from gammastack.config.fields import read_config
+from gammastack.config.load import load_settings
 from gammastack.errors import InputError
 from gammastack.files.layout import (
     PATTERNS,
@@ -62,6 +63,10 @@ def refuse_clearly(function, *arguments):
 
 
 try:
+    # Snakemake has taken the last of two equal keys, and walks any number of values.
+    if is_main_process:
+        for path in filter(os.path.isfile, workflow.configfiles):
+            load_settings(path)
     settings = read_config(config)
     check_steps(path.stem for path in (SCRIPTS / "steps").glob("[a-z]*.py"))
 except InputError as error:
