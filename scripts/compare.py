@@ -10,6 +10,7 @@ import sys
 
 from gammastack.archive.bundle import open_bundle
 from gammastack.archive.compare import compare, report
+from gammastack.archive.screen import show
 from gammastack.errors import InputError
 
 
@@ -24,9 +25,9 @@ def main(arguments=None):
     try:
         comparison = compare(open_bundle(paths.a), open_bundle(paths.b))
     except (InputError, OSError) as error:
-        print("ERROR:", *str(error).split(), file=sys.stderr)
+        show(f"ERROR: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    print(report(comparison, paths.a, paths.b))
+    show(*report(comparison, paths.a, paths.b).split("\n"))
     return 0 if comparison.identical else 1
 
 

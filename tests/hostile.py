@@ -13,3 +13,9 @@ def yaml_bomb(kind="lists", n_levels=30):
         parts = ", ".join(part.format(n=n, i=i) for i in range(10))
         lines.append(f"a{n + 1}: &a{n + 1} {pattern % parts}\n")
     return "".join(lines)
+
+
+def fits_header(*cards):
+    """The blocks of a FITS header with these cards, such as ``BITPIX = 8``."""
+    text = "".join(f"{card:80}" for card in [*cards, "END"])
+    return (text + " " * (-len(text) % 2880)).encode()

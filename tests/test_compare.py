@@ -111,7 +111,8 @@ def make_result(
         "input": [],
         "output": [],
         "start": {"time_utc": time},
-        "software": {"modules": modules},
+        "config": {},
+        "software": {"modules": modules, "packages": {}},
     }
     (folder / "provenance" / "stack.json").write_text(json.dumps(record))
     return folder
@@ -523,7 +524,7 @@ def test_damaged_map(tmp_path, capsys, damage):
 def test_damaged_record(tmp_path, capsys, content):
     a, b = make_result(tmp_path / "a"), make_result(tmp_path / "b", modules={})
     (b / "provenance" / "stack.json").write_text(content)
-    refused(capsys, a, b, f"ERROR: {b}: damaged records (")
+    refused(capsys, a, b, f"ERROR: {b}: provenance/stack.json: damaged record (")
 
 
 def test_damaged_archive(tmp_path, capsys):

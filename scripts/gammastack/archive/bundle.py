@@ -1,9 +1,11 @@
 """The files of a result: an archive, packed or unpacked, or the results folder of a field."""
 
 import os
+import stat
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from gammastack.errors import InputError
 from gammastack.files.layout import product_at
@@ -13,9 +15,14 @@ from gammastack.provenance.records import FOLDER, is_record, read_records
 MANIFEST = "manifest-sha256.txt"
 PRODUCTS = "products"
 CODE = "code"
+INPUTS = "inputs"
 CONFIG = f"{CODE}/config/config.yaml"
 # A rebuild inside an unpacked archive leaves these folders there.
 REBUILT = (f"{CODE}/results", f"{CODE}/.snakemake", f"{CODE}/.venv")
+# An archive may unpack to so many bytes, or to so many times its own size. Archives of maps
+# unpack to some ten times their size.
+MAX_BYTES = 200_000_000
+MAX_RATIO = 100
 
 
 def is_product(name):
@@ -63,9 +70,11 @@ class Bundle:
 
     def records(self):
         """Return activities and systems, see `gammastack.provenance.records.read_records`."""
-        return read_records(
-            {name: self.read(name) for name in filter(is_record, self.names)}
-        )
+        files = {name: self.read(name) for name in filter(is_record, self.names)}
+        try:
+            return read_records(files)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
 
 
 def open_bundle(path):
@@ -74,42 +83,75 @@ def open_bundle(path):
     Raises
     ------
     InputError
-        If the path is none of these.
+        If the path is none of these, or holds what cannot be read safely.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _from_folder(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder")
+    # Opening a pipe would wait for ever.
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: neither an archive nor a folder")
+    return _from_zip(path)
+
+
+def _from_zip(path):
+    # A flipped bit can cause any error of zipfile or of zlib.
     try:
         archive = ZipFile(path)
-    except (BadZipFile, OSError) as error:
+    except Exception as error:
         raise InputError(f"{path}: no readable archive ({error})") from error
+    members = archive.infolist()
+    _require_safe(path, members)
 
     def read(name):
         try:
-            return archive.read(name)
-        # A flipped bit can cause any error of zipfile or of zlib.
+            with archive.open(name) as file:
+                # One byte more would tell that the declared size is wrong.
+                return file.read(archive.getinfo(name).file_size + 1)
         except Exception as error:
             raise InputError(f"{path}: {name} is damaged ({error})") from error
 
-    names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    names = sorted(one.filename for one in members if not one.is_dir())
     return Bundle(path, names, True, read)
 
 
+def _require_safe(path, members):
+    """Refuse an archive that would fill the memory, or write elsewhere when unpacked."""
+
+    def refuse(reason):
+        raise InputError(
+            f"{path}: {reason}. No archive of gammastack is like this: do not unpack it,"
+            " and take another copy"
+        )
+
+    size, limit = sum(one.file_size for one in members), os.path.getsize(path)
+    if size > max(MAX_BYTES, MAX_RATIO * limit):
+        refuse(f"{limit} bytes would unpack to {size} bytes")
+    times = Counter(one.filename for one in members)
+    for one in members:
+        name, kind = one.filename, stat.S_IFMT(one.external_attr >> 16)
+        parts = name.removesuffix("/").split("/")
+        if not name.isprintable():
+            refuse(f"the name {name!r} in it cannot be printed")
+        if {"", ".", ".."} & {*parts} or set(name) & {"\\", ":"}:
+            refuse(f"the name {name!r} in it leads elsewhere")
+        if times[name] > 1:
+            refuse(f"{name} is there {times[name]} times")
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            refuse(f"{name} is a link or a device")
+        if one.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            refuse(f"{name} is compressed by an unknown method")
+
+
 def _from_folder(path):
-    # Images of runs may be elsewhere, behind a link.
-    files = (
-        Path(folder, name).relative_to(path).as_posix()
-        for folder, _, names in os.walk(path, followlinks=True)
-        for name in names
-        if Path(folder, name).is_file()
-    )
     is_archive = (path / MANIFEST).is_file() or (path / PRODUCTS).is_dir()
+    left_out = REBUILT if is_archive else ()
     names = sorted(
-        file
-        for file in files
-        if not (is_archive and (file.startswith(REBUILT) or "__pycache__" in file))
+        name
+        for name in _files(path, left_out)
+        if not (is_archive and "__pycache__" in name)
     )
     if "summary.csv" in names:
         raise InputError(f"{path}: the results of several fields; give one of them")
@@ -125,3 +167,27 @@ def _from_folder(path):
             raise InputError(f"{path}: {name} cannot be read ({error})") from error
 
     return Bundle(path, names, is_archive, read)
+
+
+def _files(top, left_out):
+    """Yield the files of a folder by name, but for those of some folders in it.
+
+    Images of runs may be elsewhere, behind a link.
+    """
+    read = {str(folder) for folder in top.resolve().parents}
+    for folder, folders, files in os.walk(top, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in read:
+            raise InputError(
+                f"{folder}: leads to {real}, which holds it or has been read already;"
+                " delete this link"
+            )
+        read.add(real)
+        place = Path(folder).relative_to(top)
+        folders[:] = [
+            one for one in folders if (place / one).as_posix() not in left_out
+        ]
+        for file in files:
+            # This leaves out links to nowhere, pipes and devices.
+            if os.path.isfile(os.path.join(folder, file)):
+                yield (place / file).as_posix()

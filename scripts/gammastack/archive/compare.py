@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from math import isclose
@@ -121,9 +122,10 @@ def compare(a, b):
             statements[TABLES][name].add(name)
             continue
         old, new = _read(a, name), _read(b, name)
-        for section, text in _differences(name, old, new):
-            statements[section][text].add(name)
-        code.update(_changes(old.origin.code, new.origin.code))
+        with _named(name):
+            for section, text in _differences(name, old, new):
+                statements[section][text].add(name)
+            code.update(_changes(old.origin.code, new.origin.code))
     sections = {
         section: [_where(names, common) + text for text, names in texts.items()]
         if section in (RUNS, NORMS, CONFIG)
@@ -235,11 +237,13 @@ def _read(bundle, name):
         with warnings.catch_warnings():
             # A cut file or a wrong checksum only makes astropy warn.
             warnings.simplefilter("error", AstropyWarning)
-            with fits.open(BytesIO(content), memmap=False, checksum=True) as hdus:
+            tables = parse(content)
+            # What is small could unpack to a large image.
+            options = {"memmap": False, "disable_image_compression": True}
+            with fits.open(BytesIO(content), checksum=True, **options) as hdus:
                 hdu = hdus[0 if _is_map(name) else 1]
                 if hdu.data is None:
                     raise ValueError("it holds no data")
-                tables = parse(content)
                 runs = _run_table(tables["RUNS"]) if "RUNS" in tables else None
                 origin = Origin.from_hdu(tables["INPUTS"])
                 read_config(hdu.header)
@@ -247,6 +251,19 @@ def _read(bundle, name):
     # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
         raise InputError(f"{bundle.path}: {name} is damaged ({error})") from error
+
+
+@contextmanager
+def _named(name):
+    """Turn errors in what intact files say of a product into one that names the product."""
+    try:
+        yield
+    # Headers can say anything that others have written.
+    except Exception as error:
+        raise InputError(
+            f"{name}: what its headers say cannot be compared ({type(error).__name__}:"
+            f" {error}); check both results with verify.py"
+        ) from error
 
 
 def _run_table(hdu):
@@ -427,15 +444,12 @@ def _code_lines(changes, a, b):
 
 def _modules(bundle):
     """Return the hashes of the modules of each step, by its name and their common hash."""
-    try:
-        activities, _ = bundle.records()
-        made_of = [
-            (activity["activity_name"], activity["software"]["modules"])
-            for activity in activities
-        ]
-        return {(step, code_hash(modules)): modules for step, modules in made_of}
-    except (InputError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{bundle.path}: damaged records ({error})") from error
+    activities, _ = bundle.records()
+    made_of = [
+        (activity["activity_name"], activity["software"]["modules"])
+        for activity in activities
+    ]
+    return {(step, code_hash(modules)): modules for step, modules in made_of}
 
 
 def _where(names, common):

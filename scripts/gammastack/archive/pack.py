@@ -1,5 +1,6 @@
 """Self-contained archives: results, what made them, and all that is needed to remake them."""
 
+import re
 from hashlib import sha256
 from os import SEEK_END
 from os.path import expanduser, expandvars
@@ -7,11 +8,11 @@ from pathlib import Path
 from shutil import copyfileobj
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from gammastack.archive.bundle import MANIFEST
+from gammastack.archive.bundle import INPUTS, MANIFEST
+from gammastack.errors import InputError
 from gammastack.provenance.origin import sha256_of
 from gammastack.sky.exclusion_files import file_of, with_file
 
-INPUTS = "inputs"
 TERMS = "data-terms"
 
 README = """\
@@ -89,8 +90,9 @@ def pinned_config(config, field, obs_ids):
         if not file_of(item):
             return item
         path = expanduser(expandvars(file_of(item)))
-        # Two folders can have files of one name
-        name = f"{INPUTS}/{number}/{Path(path).name}"
+        # Two folders can have files of one name, and not all systems know all names.
+        plain = re.sub(r"[^\w .+-]", "_", Path(path).name)
+        name = f"{INPUTS}/{number}/{plain}"
         files[name] = path
         return with_file(item, f"../{name}")
 
@@ -141,7 +143,16 @@ def is_as_packed(path):
     return sha256(body + bytes(2)).hexdigest().encode() == digest
 
 
-def read_manifest(text):
-    """Return the checksum of each file by name."""
-    lines = (line.split("  ", 1) for line in text.splitlines() if line)
-    return {name: digest for digest, name in lines}
+def read_manifest(content):
+    """Return the checksum of each file by name, given the content of a manifest."""
+    digests = {}
+    lines = content.decode(errors="replace").removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        digest, gap, name = line.partition("  ")
+        if not gap or name in digests:
+            raise InputError(
+                f"{MANIFEST}, line {number}: not one checksum and one name; take another"
+                " copy of the archive"
+            )
+        digests[name] = digest
+    return digests

@@ -1,23 +1,30 @@
 """Check a result: is it intact, and would a rebuild today give the same?"""
 
+import io
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
+from tokenize import TokenError
 
-import yaml
-
-from gammastack.archive.bundle import CODE, CONFIG, MANIFEST, is_product
+from gammastack.archive.bundle import CODE, CONFIG, INPUTS, MANIFEST, is_product
 from gammastack.archive.pack import is_as_packed, read_manifest
 from gammastack.config.fields import expand
+from gammastack.config.load import parse_settings
 from gammastack.dl3.datastore import DataStore, listing
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
 from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
 from gammastack.provenance.records import contradictions, history
-from gammastack.provenance.software import software
+from gammastack.provenance.software import TABLE, code_digest, software
+
+SCRIPTS = f"{CODE}/scripts"
+# Larger modules, and longer lines, are not of this program; to analyse them could take long.
+MAX_MODULE = 200_000
+MAX_LINE = 1_000
 
 
 @dataclass
@@ -34,8 +41,14 @@ class Findings:
         The products that would differ.
     notes : list of str
         What could not be checked, and what is not a fault.
-    n_files, n_data : int
-        Numbers of result files and of observation files that were found unchanged.
+    n_files, n_recorded, n_data : int
+        Numbers of files that are as the manifest of an archive says, or the records of
+        results; of those in an archive that are as the records say; and of observation files
+        that were found unchanged.
+    manifest : str
+        SHA-256 of the manifest of an archive.
+    is_expected : bool
+        This hash was given from elsewhere.
     """
 
     damage: list = field(default_factory=list)
@@ -43,10 +56,13 @@ class Findings:
     affected: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     n_files: int = 0
+    n_recorded: int = 0
     n_data: int = 0
+    manifest: str = ""
+    is_expected: bool = False
 
 
-def verify(bundle, scripts, datastore=None, settings=None):
+def verify(bundle, scripts, datastore=None, fields=None, manifest=None):
     """Check a bundle.
 
     Parameters
@@ -56,23 +72,37 @@ def verify(bundle, scripts, datastore=None, settings=None):
         Folder of the code that would rebuild it.
     datastore : path, optional
         Where the observations are now, if they have moved.
-    settings : gammastack.config.fields.Field, optional
+    fields : dict of str to gammastack.config.fields.Field, optional
         Settings for the rebuild, if they are not those of the result.
+    manifest : str, optional
+        SHA-256 that the manifest of the archive must have.
 
     Returns
     -------
     Findings
+
+    Raises
+    ------
+    InputError
+        If something cannot be checked.
     """
     findings = Findings()
     if bundle.is_archive:
-        _check_manifest(bundle, findings)
+        _check_manifest(bundle, manifest, findings)
         if findings.damage:
             return findings
+    elif manifest is not None:
+        raise InputError(f"{bundle.path}: no archive, only an archive has a manifest")
     activities, _ = bundle.records()
     products = _products(bundle, activities)
-    if not bundle.is_archive:
+    if bundle.is_archive:
+        _check_recorded(bundle, activities, findings)
+        if findings.damage:
+            return findings
+    else:
         _check_results(bundle, activities, products, findings)
     activities = history(activities, products)
+    settings = None if fields is None else _settings(bundle, fields)
     store, why_not = _store(bundle, datastore, settings)
     reasons = Reasons()
     _check_origins(bundle, activities, products, reasons, findings)
@@ -109,7 +139,7 @@ class Reasons:
         return [name for name in products if name in urls]
 
 
-def _check_manifest(bundle, findings):
+def _check_manifest(bundle, expected, findings):
     if bundle.path.is_file() and not is_as_packed(bundle.path):
         findings.damage.append(f"{bundle.path.name}: not as it was packed")
     if MANIFEST not in bundle.names:
@@ -117,7 +147,20 @@ def _check_manifest(bundle, findings):
             f"{MANIFEST}: missing; nothing can be checked without it"
         )
         return
-    manifest = read_manifest(bundle.read(MANIFEST).decode())
+    try:
+        content = bundle.read(MANIFEST)
+        manifest = read_manifest(content)
+    except InputError as error:
+        findings.damage.append(str(error))
+        return
+    findings.manifest = sha256(content).hexdigest()
+    findings.is_expected = findings.manifest == expected
+    if expected and not findings.is_expected:
+        findings.damage.append(
+            f"{MANIFEST}: its SHA-256 is {findings.manifest}, not {expected}: this is"
+            " another archive, or it was altered"
+        )
+        return
     if bundle.path.is_dir():
         _note_new_config(bundle, manifest, findings)
     _check_content(bundle, manifest, findings)
@@ -139,13 +182,41 @@ def _note_new_config(bundle, manifest, findings):
             findings.notes.append(f"{CONFIG}: edited after it was unpacked")
 
 
+def _check_recorded(bundle, activities, findings):
+    """Compare products, inputs and code of an archive with what its records say.
+
+    Whoever alters a file can write the manifest anew.
+    """
+    made = _made(activities)
+    read = {file["sha256"] for activity in activities for file in activity["input"]}
+    products = {bundle.product(url): made[url] for url in made if is_product(url)}
+    inputs = [name for name in bundle.names if name.startswith(f"{INPUTS}/")]
+    checks = {name: sha256(bundle.read(name)).hexdigest() in read for name in inputs}
+    for name in bundle.names:
+        if name.startswith(bundle.product("")) or name in products:
+            digest = sha256(bundle.read(name)).hexdigest()
+            checks[name] = digest == products.get(name)
+    checks |= dict.fromkeys(products.keys() - {*bundle.names}, False)
+    # Each run has a record, with the same modules.
+    digest_of = cache(partial(_code_digest, bundle))
+    for activity in activities:
+        for module, digest in activity["software"]["modules"].items():
+            # The hash of the table is one of the lines that concern a step.
+            if module != TABLE:
+                name = f"{SCRIPTS}/{module}"
+                is_same = digest == digest_of(name)
+                checks[name] = checks.get(name, True) and is_same
+    findings.damage += [
+        f"{name}: not what the records say, which tell how the products were made"
+        for name, is_same in sorted(checks.items())
+        if not is_same
+    ]
+    findings.n_recorded = len(checks)
+
+
 def _check_results(bundle, activities, products, findings):
     """Compare results with what the records say of them."""
-    made = {
-        file["url"]: file["sha256"]
-        for activity in activities
-        for file in activity["output"]
-    }
+    made = _made(activities)
     names, wanted = set(bundle.names), set(products)
     left_over = {name for name in bundle.products() if name not in wanted}
     checked = {url for url in made if url in wanted or url in names} - left_over
@@ -166,6 +237,15 @@ def _check_results(bundle, activities, products, findings):
         findings.notes.append(
             f"images of runs or groups that are not there any more: {listing(gone)}"
         )
+
+
+def _made(activities):
+    """Return the hashes of what activities made, by name."""
+    return {
+        file["url"]: file["sha256"]
+        for activity in activities
+        for file in activity["output"]
+    }
 
 
 def _products(bundle, activities):
@@ -196,8 +276,10 @@ def _check_origins(bundle, activities, products, reasons, findings):
             continue
         try:
             origin = Origin.from_hdu(parse(bundle.read(bundle.product(name)))["INPUTS"])
-        # Files that are not products of this pipeline have been reported above.
-        except (KeyError, ValueError):
+        # A damaged file can cause any error; most of them have been reported.
+        except Exception as error:
+            if not any(text.startswith(f"{name}: ") for text in findings.damage):
+                findings.damage.append(f"{name}: no product of gammastack ({error})")
             continue
         data = [row for row in origin.inputs if row[0] != INTERMEDIATE]
         unknown |= {row[1:3] for row in data if row[2:] not in known}
@@ -222,30 +304,72 @@ def _check_content(bundle, digests, findings):
             findings.damage.append(f"{name}: its content is not what was written")
 
 
+def _code_digest(bundle, name):
+    """Return the hash of a module in a bundle; None if it is no Python code."""
+    content = bundle.read(name) if name in bundle.names else None
+    if content is None or len(content) > MAX_MODULE:
+        return None
+    try:
+        text = io.StringIO(content.decode(), newline=None).read()
+        is_long = any(len(line) > MAX_LINE for line in text.split("\n"))
+        return None if is_long else code_digest(text)
+    except (UnicodeDecodeError, SyntaxError, TokenError):
+        return None
+
+
 def _store(bundle, datastore, settings):
     """Return the datastore, or the reason why there is none."""
     if datastore is None and settings is not None:
         datastore = settings.datastore
     if datastore is None and bundle.is_archive:
-        config = archived_config(bundle)
-        (own,) = config["fields"].values()
-        datastore = own.get("datastore", config.get("datastore"))
+        datastore = _archived_field(bundle)[1].get("datastore")
         if datastore is None:
             return None, "they were simulated; a rebuild simulates them again."
     if datastore is None:
         return None, "give the folder with --datastore."
     try:
         return DataStore.from_dir(expand(str(datastore), "datastore")), None
-    except InputError as error:
+    except (InputError, OSError, ValueError) as error:
         return None, f"{error} Or give the folder with --datastore."
 
 
-def archived_config(bundle):
-    """Return the configuration in an archive."""
+def _archived_field(bundle):
+    """Return name and settings of the field of an archive."""
+    config = parse_settings(bundle.read(CONFIG), f"{bundle.path}: {CONFIG}")
+    fields = config.get("fields")
+    if isinstance(fields, dict) and len(fields) == 1:
+        ((name, own),) = fields.items()
+        if isinstance(own, dict):
+            return name, {**config, **own}
+    raise InputError(
+        f"{bundle.path}: {CONFIG} has not one field with its settings, as the configuration"
+        " of an archive has; take another copy of the archive"
+    )
+
+
+def _settings(bundle, fields):
+    """Return the settings of the field of a bundle."""
+    if bundle.is_archive:
+        name, _ = _archived_field(bundle)
+    else:
+        name = bundle.path.resolve().name
+    if name not in fields:
+        raise InputError(f"{name}: the configuration has no field of this name")
+    return fields[name]
+
+
+@contextmanager
+def _named(activity):
+    """Turn any error in what only some activities record into one that names the record."""
     try:
-        return yaml.safe_load(bundle.read(CONFIG))
-    except yaml.YAMLError as error:
-        raise InputError(f"{bundle.path}: {CONFIG} cannot be read ({error})") from error
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{activity['record']}: damaged record ({type(error).__name__}: {error});"
+            " restore the file"
+        ) from error
 
 
 def _check_data(bundle, activities, store, why_not, reasons, findings):
@@ -253,24 +377,25 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
     missing = set()
     digest_of = cache(sha256_of)
     for activity in activities:
-        is_of_run = _is_of_run(activity)
-        if is_of_run and store is not None:
-            _check_index(activity, store, reasons)
-        for file in activity["input"]:
-            # An archive contains the files of its exclusions.
-            of_store = is_of_run and file["role"] != "exclusion"
-            if file["kind"] != "data" or (bundle.is_archive and not of_store):
-                continue
-            name = Path(file["url"]).name
-            path = _find(file, activity, store if of_store else None)
-            if path is None and why_not:
-                missing.add(name)
-            elif path is None:
-                reasons.add(activity, f"{name}: not there any more")
-            elif digest_of(path) == file["sha256"]:
-                findings.n_data += 1
-            else:
-                reasons.add(activity, f"{name}: has another content now")
+        with _named(activity):
+            is_of_run = _is_of_run(activity)
+            if is_of_run and store is not None:
+                _check_index(activity, store, reasons)
+            for file in activity["input"]:
+                # An archive contains the files of its exclusions.
+                of_store = is_of_run and file["role"] != "exclusion"
+                if file["kind"] != "data" or (bundle.is_archive and not of_store):
+                    continue
+                name = Path(file["url"]).name
+                path = _find(file, activity, store if of_store else None)
+                if path is None and why_not:
+                    missing.add(name)
+                elif path is None:
+                    reasons.add(activity, f"{name}: not there any more")
+                elif digest_of(path) == file["sha256"]:
+                    findings.n_data += 1
+                else:
+                    reasons.add(activity, f"{name}: has another content now")
     if missing:
         findings.notes.append(
             f"not checked, {listing(sorted(missing))}, of which it was made: {why_not}"
@@ -308,17 +433,18 @@ def _find(file, activity, store):
 
 def _check_software(activities, scripts, reasons):
     for activity in activities:
-        step, then = activity["activity_name"], activity["software"]
-        try:
-            now = software(f"steps.{step}", scripts)
-        except ImportError:
-            reasons.add(activity, f"code: there is no step {step} any more")
-            continue
-        for module in _differences(then["modules"], now["modules"]):
-            reasons.add(activity, f"code: {module} has changed")
-        for name in _differences(then["packages"], now["packages"]):
-            versions = (part["packages"].get(name, "none") for part in (then, now))
-            reasons.add(activity, f"package: {name} {' -> '.join(versions)}")
+        with _named(activity):
+            step, then = activity["activity_name"], activity["software"]
+            try:
+                now = software(f"steps.{step}", scripts)
+            except ImportError:
+                reasons.add(activity, f"code: there is no step {step} any more")
+                continue
+            for module in _differences(then["modules"], now["modules"]):
+                reasons.add(activity, f"code: {module} has changed")
+            for name in _differences(then["packages"], now["packages"]):
+                versions = (part["packages"].get(name, "none") for part in (then, now))
+                reasons.add(activity, f"package: {name} {' -> '.join(versions)}")
 
 
 def _differences(then, now):
@@ -333,22 +459,23 @@ def _check_settings(activities, settings, store, reasons):
     used = {
         activity["config"]["obs_id"] for activity in activities if _is_of_run(activity)
     }
-    changes = _changes_of_runs(used, settings, store)
+    changes = list(_changes_of_runs(used, settings, store))
     for activity in activities:
-        then = dict(activity["config"])
-        if "energy_bands" in then:
-            # The bands are stored as pairs, or as a dictionary.
-            then["energy_bands"] = dict(then["energy_bands"])
-        for key in sorted(then.keys() & now.keys()):
-            if then[key] != now[key]:
-                text = f"configuration: {key}: {then[key]} -> {now[key]}"
-                reasons.add(activity, text)
-        if activity["activity_name"].startswith("stack_group"):
-            for text in changes:
-                reasons.add(activity, text)
-        if "radius" in then and now["radii"].get(then["suffix"]) != then["radius"]:
-            name = Path(activity["output"][0]["url"]).name
-            reasons.add(activity, f"configuration: radius of {name}")
+        with _named(activity):
+            then = dict(activity["config"])
+            if "energy_bands" in then:
+                # The bands are stored as pairs, or as a dictionary.
+                then["energy_bands"] = dict(then["energy_bands"])
+            for key in sorted(then.keys() & now.keys()):
+                if then[key] != now[key]:
+                    text = f"configuration: {key}: {then[key]} -> {now[key]}"
+                    reasons.add(activity, text)
+            if activity["activity_name"].startswith("stack_group"):
+                for text in changes:
+                    reasons.add(activity, text)
+            if "radius" in then and now["radii"].get(then["suffix"]) != then["radius"]:
+                name = Path(activity["output"][0]["url"]).name
+                reasons.add(activity, f"configuration: radius of {name}")
 
 
 def _changes_of_runs(used, settings, store):
@@ -362,7 +489,18 @@ def _changes_of_runs(used, settings, store):
 
 
 def _is_of_run(activity):
-    return "obs_id" in activity["config"]
+    return isinstance(activity["config"].get("obs_id"), int)
+
+
+def _what_is_proven(findings):
+    """Say what it means that the files of an archive fit together."""
+    if findings.is_expected:
+        return [f"It is the archive whose manifest was expected: {findings.manifest}"]
+    return [
+        "Not proven: who made it. Whoever can write all of these files can make them fit.",
+        "Keep the SHA-256 of the manifest elsewhere, to give it as --manifest-sha256:"
+        f" {findings.manifest}",
+    ]
 
 
 def report(findings):
@@ -379,7 +517,13 @@ def report(findings):
     if findings.damage:
         lines += findings.damage
         return [*lines, f"DAMAGED: {len(findings.damage)} faults, do not use it."], 1
-    intact = f"{findings.n_files} files as they were made"
+    intact = f"{findings.n_files} files as the records beside them say"
+    if findings.manifest:
+        intact = (
+            f"{findings.n_files} files as the manifest says, {findings.n_recorded} of"
+            " them (products, code, inputs) as the records say"
+        )
+        lines += _what_is_proven(findings)
     if findings.n_data:
         intact += f", {findings.n_data} input files as they were read"
     if not findings.changes:

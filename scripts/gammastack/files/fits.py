@@ -22,6 +22,8 @@ from gammastack.errors import InputError
 
 BLOCK = 2880
 CARD = 80
+# A header has at most so many blocks; the settings of large fields take some hundreds.
+MAX_BLOCKS = 5_000
 END = b"END".ljust(CARD)
 BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Type of a column by its code
@@ -287,6 +289,8 @@ def parse(content):
     while start < len(content):
         header, data = _read_header(content, start)
         hdu = HDU(header, content[start:], data - start)
+        if min(hdu.shape, default=0) < 0:
+            raise ValueError("an axis of negative length")
         size = prod(hdu.shape) * abs(header["BITPIX"]) // 8 if hdu.shape else 0
         stop = data + size + -size % BLOCK
         if stop > len(content):
@@ -303,7 +307,7 @@ def _read_header(content, start):
     stop = start
     while True:
         block = bytes(content[stop : stop + BLOCK])
-        if len(block) < BLOCK:
+        if len(block) < BLOCK or stop - start > MAX_BLOCKS * BLOCK:
             raise ValueError("truncated")
         stop += BLOCK
         # This is the last card except for blanks.

@@ -6,7 +6,7 @@ and those of single runs beside their images, with which they travel through a c
 
 import json
 import re
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from gammastack.errors import InputError
@@ -16,14 +16,17 @@ FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
 RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/\d+\.json")
 
-# A completed activity has at least these keys.
-KEYS = {
-    "activity_name",
-    "activity_uuid",
-    "input",
-    "output",
-    "software",
+FILE = {"role": str, "kind": str, "url": str, "sha256": str}
+# A completed activity has at least these keys, with values of these types.
+ACTIVITY = {
+    "activity_name": str,
+    "activity_uuid": str,
+    "config": {},
+    "software": {"modules": {...: str}, "packages": {...: str}},
+    "input": [FILE],
+    "output": [FILE],
 }
+REMEDY = "restore the file, or make the results again with --forceall"
 
 
 def field_folder(record):
@@ -80,21 +83,37 @@ def read_records(files):
     for name in filter(is_record, files):
         try:
             content = json.loads(files[name])
-        except ValueError as error:
-            raise InputError(f"{name}: damaged record ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{name}: damaged record ({error}); {REMEDY}") from error
         if not isinstance(content, dict):
-            raise InputError(f"{name}: damaged record (no JSON object)")
+            raise InputError(f"{name}: damaged record (no JSON object); {REMEDY}")
         is_activity = content.get("status") == "completed"
-        if is_activity and (missing := KEYS - content.keys()):
-            raise InputError(
-                f"{name}: damaged record (no {', '.join(sorted(missing))})"
-            )
+        if is_activity and (fault := _fault(content, ACTIVITY)):
+            raise InputError(f"{name}: damaged record ({fault}); {REMEDY}")
         file = name.rsplit("/", 1)[-1]
         if file.startswith("system-"):
             systems[file] = content
         elif is_activity:
             activities.append({"record": name, **content})
     return activities, systems
+
+
+def _fault(value, shape, key="it"):
+    """Return what is wrong with a value of JSON; None if it has a shape like `ACTIVITY`."""
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, kind):
+        return f"{key} is not of the type {kind.__name__}"
+    parts = []
+    if isinstance(shape, list):
+        parts = [(f"an item of {key}", item, shape[0]) for item in value]
+    elif isinstance(shape, dict) and ... in shape:
+        parts = [(name, part, shape[...]) for name, part in value.items()]
+    elif isinstance(shape, dict):
+        if missing := shape.keys() - value.keys():
+            return f"{key} has no {', '.join(sorted(missing))}"
+        parts = [(name, value[name], part) for name, part in shape.items()]
+    faults = (_fault(part, inner, name) for name, part, inner in parts)
+    return next(filter(None, faults), None)
 
 
 def history(activities, products):
@@ -109,6 +128,11 @@ def history(activities, products):
     Returns
     -------
     list of dict
+
+    Raises
+    ------
+    InputError
+        If activities depend on each other.
     """
     maker = {
         file["url"]: activity for activity in activities for file in activity["output"]
@@ -126,7 +150,13 @@ def history(activities, products):
         makers = {maker[url]["activity_uuid"] for url in results if url in maker}
         order.add(uuid, *sorted(makers))
         todo += results
-    return [found[uuid] for uuid in order.static_order()]
+    try:
+        return [found[uuid] for uuid in order.static_order()]
+    except CycleError as error:
+        names = sorted({found[uuid].get("record", uuid) for uuid in error.args[1]})
+        raise InputError(
+            f"{', '.join(names)}: damaged records (each depends on the other); {REMEDY}"
+        ) from error
 
 
 def contradictions(activities):

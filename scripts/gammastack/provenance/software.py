@@ -194,8 +194,13 @@ def _analysed(path):
     source = path.read_text(encoding="utf-8")
     key = _hash(source)
     if key not in _known:
-        _known[key] = _hash("\0".join(tokens(source))), _imports(source)
+        _known[key] = code_digest(source), _imports(source)
     return _known[key]
+
+
+def code_digest(source):
+    """Return the hash of a module by its tokens, given its text with plain line breaks."""
+    return _hash("\0".join(tokens(source)))
 
 
 def _hash(text):
