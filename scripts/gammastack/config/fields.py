@@ -202,7 +202,7 @@ def read_config(settings):
 
 def _results(text):
     """Return the folder of the results, which others than ours must not be written to."""
-    folder = expand(text, "results")
+    folder = _path(text, "results")
     if not folder.strip() or Path(folder).resolve() == Path(folder).resolve().parent:
         raise InputError(
             f"results: '{text}' is not a folder for results; give its name"
@@ -359,7 +359,7 @@ def _field(name, settings):
         background = acceptance = None
     return Field(
         name=name,
-        datastore=expand(settings["datastore"], key("datastore")),
+        datastore=_path(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
         energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
@@ -398,12 +398,24 @@ def expand(path, key):
     return expanded
 
 
+def _path(text, key):
+    """Return a path without variables that can be an input or output of a job."""
+    path = expand(text, key)
+    # Snakemake replaces what is in braces.
+    if set(path) & set("{}") or not path.isprintable():
+        raise InputError(
+            f"{key}: {path!r} has braces, line breaks or other characters that a path here"
+            " cannot have; rename the file or folder"
+        )
+    return path
+
+
 def _observations(conditions, key):
     conditions = dict(conditions)
     if "cone" in conditions:
         conditions["cone"] = _size(conditions["cone"], f"{key}: cone")
     if "table" in conditions:
-        conditions["table"] = expand(conditions["table"], f"{key}: table")
+        conditions["table"] = _path(conditions["table"], f"{key}: table")
     return conditions
 
 
@@ -457,7 +469,7 @@ def _is_search(item):
 
 def _exclusion(item, key):
     if file_of(item):
-        item = with_file(item, expand(file_of(item), key))
+        item = with_file(item, _path(file_of(item), key))
         if not Path(file_of(item)).is_file():
             raise InputError(f"{key}: no such file '{file_of(item)}'")
     if isinstance(item, str):
