@@ -8,7 +8,9 @@ from jsonschema import Draft202012Validator
 
 from dl3_files import refused
 from gammastack.config.fields import SCHEMA, read_config, schema
+from gammastack.config.image_size import require_memory
 from gammastack.config.load import load_settings, parse_settings
+from gammastack.errors import InputError
 from hostile import yaml_bomb
 
 FIELD = schema()["$defs"]["field"]["properties"]
@@ -770,3 +772,19 @@ def test_text_that_is_no_configuration(text, words):
 def test_missing_configuration(tmp_path):
     with refused(tmp_path / "no.yaml", "No such file"):
         load_settings(tmp_path / "no.yaml")
+
+
+def test_image_that_is_larger_than_the_memory():
+    """40,000 x 5,000 pixels at 200 bytes are 40 GB."""
+    field = crab(width=["400 deg", "50 deg"], binsz="0.01 deg", projection="CAR")
+    require_memory(field, 41e9)
+    with pytest.raises(
+        InputError, match="40000 x 5000 pixels need about 40 GB"
+    ) as told:
+        require_memory(field, 39e9)
+    assert "fields: crab: width, binsz" in str(told.value)
+
+
+def test_band_of_norms_must_grow():
+    with pytest.raises(InputError, match="bkg_scale_band"):
+        crab(bkg_scale_band=[5, 0.2])

@@ -11,6 +11,7 @@ from gammastack.maps.empty_sky import (
     expected_moments,
     histogram,
     independent,
+    not_as_expected,
     off_significance,
     off_statistics,
 )
@@ -141,3 +142,33 @@ def test_sky_without_a_single_position():
     found = off_statistics(nothing, nothing, RADIUS)
     assert (found["n_pixels"], found["n_independent"]) == (0, 0)
     assert np.isnan(found["mean"]) and np.isnan(found["width_error"])
+
+
+EMPTY = {
+    "mean_independent": -0.02,
+    "mean_expected": -0.05,
+    "mean_error": 0.01,
+    "width_independent": 1.03,
+    "width_expected": 1.0,
+    "width_error": 0.01,
+    "largest": 4.2,
+}
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({}, []),
+        ({"mean_independent": 0.2}, ["mean 0.20, expected -0.05"]),
+        ({"mean_independent": -0.2}, ["mean -0.20, expected -0.05"]),
+        ({"width_independent": 1.58}, ["width 1.58, expected 1.00"]),
+        # Too narrow a distribution hides no source.
+        ({"width_independent": 0.9}, []),
+        ({"largest": 9.9}, ["up to 9.9 sigma"]),
+        ({key: float("nan") for key in EMPTY}, []),
+    ],
+)
+def test_sky_that_is_not_empty(changes, words):
+    text = not_as_expected({**EMPTY, **changes})
+    assert bool(text) == bool(words)
+    assert all(word in text for word in words)

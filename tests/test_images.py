@@ -251,3 +251,15 @@ def test_times_of_the_images(run):
     start = Time(59000, format="mjd", scale="tt") + truth.start * u.s
     assert images.start == start.utc.isot
     assert_allclose([images.ontime, images.livetime], [ONTIME, ONTIME * DEADC])
+
+
+def test_band_that_the_response_does_not_cover(run):
+    """The run is dropped in this band only: the simulated areas are those up to 100 TeV."""
+    observation, *_ = run
+    bands = [BAND, (50, 200)]
+    covered, beyond = run_images(observation, GEOMETRY, bands, (0, 2))
+    (alone,) = run_images(observation, GEOMETRY, [BAND], (0, 2))
+    assert covered.status == "used"
+    assert_allclose(covered.bkg, alone.bkg)
+    assert (beyond.status, beyond.counts.size) == ("dropped", 0)
+    assert "energy_bands: 50 TeV to 200 TeV is not inside" in beyond.reason

@@ -168,3 +168,31 @@ def test_pixels_without_model_or_exposure_are_left_out(kind, method, bkg_norm):
         assert (image[half] == 0).all()
     assert (stack.images["n_runs"] == ~half).all()
     assert (stack.images["counts"] == 4 * ~half).all()
+
+
+def test_odd_norm_is_a_warning():
+    """The norm of 40 counts over a model of 2 is 20."""
+    runs = [make_run(1), make_run(2, counts=40)]
+    settings = {"bkg_scale_band": (0.2, 5)}
+    stack, records = stack_runs(GEOMETRY, runs, MASK, **settings)
+    text = "bkg_scale 20 is outside bkg_scale_band, 0.2 to 5"
+    assert [record["status"] for record in records] == ["used", "used"]
+    assert [record["warning"] for record in records] == ["", text]
+    settings["on_bad_bkg_scale"] = "drop"
+    stack, records = stack_runs(GEOMETRY, runs, MASK, **settings)
+    assert [record["status"] for record in records] == ["used", "dropped"]
+    assert records[1]["reason"] == text
+    alone, _ = stack_runs(GEOMETRY, runs[:1], MASK)
+    assert_allclose(stack.images["bkg"], alone.images["bkg"])
+
+
+def test_runs_without_effective_areas():
+    """Counts and background are as with them."""
+    runs = [make_run(1), make_run(2, counts=6)]
+    without = [replace(run, exposure=None) for run in runs]
+    stack, _ = stack_runs(GEOMETRY, runs, MASK)
+    other, _ = stack_runs(GEOMETRY, without, MASK, has_exposure=False)
+    assert stack.images.keys() - other.images.keys() == {"exposure", "livetime"}
+    for kind, image in other.images.items():
+        assert_allclose(image, stack.images[kind])
+    assert other.livetime == stack.livetime

@@ -37,6 +37,7 @@ else:
         pool.warm_up()
 
 from gammastack.config.fields import read_config
+from gammastack.config.image_size import require_memory
 from gammastack.config.load import load_settings
 from gammastack.errors import InputError
 from gammastack.files.layout import (
@@ -68,6 +69,8 @@ try:
         for path in filter(os.path.isfile, workflow.configfiles):
             load_settings(path)
     settings = read_config(config)
+    for field in settings.fields.values():
+        require_memory(field)
     check_steps(path.stem for path in (SCRIPTS / "steps").glob("[a-z]*.py"))
 except InputError as error:
     raise Error(f"Configuration: {error}") from None
