@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from dl3_files import edit
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
-from gammastack.stacking.failures import failures_text
+from gammastack.failures import failures_text
 from project import BAND
 
 MAPS = ["counts", "bkg", "exposure", "excess", "significance", "flux_corr_ul"]

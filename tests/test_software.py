@@ -263,6 +263,7 @@ def test_parameters_of_the_steps():
         "energy_bands": True,
         "max_failed": True,
         "excluded": True,
+        "has_exposure": True,
         "background": False,
     }
     for step in STEPS:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "products": "",
     "regression": "",
     "checksum": "",
+    "failures": "",
     "memory": "",
     "sky": "errors",
     "dl3": "checksum errors memory sky",
@@ -43,6 +44,8 @@ MAY_IMPORT = {
     "config": "errors files.layout sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
+    "draft": "dl3 errors sky",
+    "doctor": "failures",
     "summary": "",
 }
 SCIENCE = (
@@ -62,6 +65,8 @@ STEPS_MAY_NEED = {
     "stack_group": "regression runs.run sky stacking",
     "stack": "regression sky stacking",
     "maps": "maps sky",
+    "check_run": "dl3 sky",
+    "doctor": "",
     "provenance": "archive",
     "archive_of_field": "archive sky",
     "summary": "",

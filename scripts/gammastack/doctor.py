@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 
-from gammastack.stacking.failures import reasons
+from gammastack.failures import reasons
 
 # From the worst to the least
 SEVERITIES = ("error", "warning", "note")

@@ -9,10 +9,10 @@ from gammastack.acceptance.model import (
 )
 from gammastack.acceptance.picture import write_picture
 from gammastack.errors import InputError
+from gammastack.failures import first_reasons
 from gammastack.files.gadf import as_astropy, with_cards, write_hdus
 from gammastack.files.header import Provenance, read_config
 from gammastack.files.histogram import read_histogram
-from gammastack.stacking.failures import first_reasons
 
 
 def run(

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 
 from gammastack.errors import InputError
+from gammastack.failures import (
+    failures_text,
+    too_many_failures,
+    warnings_text,
+)
 from gammastack.files.band import write_images
 from gammastack.files.fits import write
 from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
 from gammastack.files.layout import of_band
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.stacking.failures import (
-    failures_text,
-    too_many_failures,
-    warnings_text,
-)
 from gammastack.stacking.run_table import (
     bkg_norm_table,
     failed_runs,

@@ -4,7 +4,7 @@ from gammastack.dl3.coverage import has_effective_areas, require_covered
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
-from gammastack.stacking.failures import too_many_failures
+from gammastack.failures import too_many_failures
 from gammastack.stacking.groups import stable_groups
 
 # What the headers of DL3 files say, if a store has no index
