@@ -1,0 +1,1 @@
+"""Damaged DL3 files: sources, damages, and what becomes of them."""
