@@ -11,7 +11,7 @@ from project import ROOT, shell_environment
 
 # Of all classes of damage, each seventh mutant
 SAMPLE = 700, 7
-IMPOSSIBLE = ["NaN", "inf", "position impossible", "ENERGY impossible"]
+IMPOSSIBLE = ["NaN", "inf", "DEC impossible", "ENERGY impossible"]
 
 
 def fuzz(*options, folder):

@@ -681,9 +681,8 @@ all_events = partial(set_all, "events")
 EVENT_VALUES = {
     "events: NaN": partial(set_events, VALUES["events"], [np.nan]),
     "events: inf": partial(set_events, VALUES["events"], [np.inf, -np.inf]),
-    "events: position impossible": partial(
-        set_events, ["RA", "DEC"], [-999.0, 400.0, 1e30]
-    ),
+    "events: DEC impossible": partial(set_events, ["DEC"], [-999.0, 400.0, 1e30]),
+    "events: RA beyond 360 deg": partial(set_events, ["RA"], [-999.0, 400.0, 1e30]),
     "events: ENERGY impossible": partial(set_events, ["ENERGY"], ENERGIES),
     "events: ENERGY huge": partial(set_events, ["ENERGY"], [1e6, 1e30]),
     "events: TIME far away": partial(set_events, ["TIME"], [-1.0, 1e12, 5e4]),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gammastack.config.fields import schema
 from gammastack.dl3.datastore import DataStore, HDUReference
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
@@ -35,6 +36,8 @@ SETTINGS = {
     "for_integral_flux": False,
 }
 IMAGE = {"frame": "icrs", "projection": "TAN", "width": (4.0, 4.0), "binsz": 0.1}
+FIELD = schema()["$defs"]["field"]["properties"]
+NORMS = {"bkg_scale_band": FIELD["bkg_scale_band"]["default"]}
 CONE = {"cone": 3.0}
 FACTS = ("OBS_ID", "ZENITH", "DATE-OBS", "DATE-END", "RA_PNT", "DEC_PNT")
 CARDS = (*FACTS, "FILENAME", "NOTE", "WARNING")
@@ -95,7 +98,7 @@ def process(folder, source):
         )
         file = RunFile(output, geometry)
         images = file.images(BAND)
-        _, (record,) = stack_runs(geometry, [images])
+        _, (record,) = stack_runs(geometry, [images], **NORMS)
     whole = {kind: np.zeros(geometry.shape) for kind in KINDS}
     for kind, image in images.images.items():
         whole[kind][geometry.placement(images.geometry)] = image
