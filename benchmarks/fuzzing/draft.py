@@ -4,7 +4,7 @@ import gzip
 
 from fuzzing.raw import SUMS, parse
 from fuzzing.sources import GZIP_MAGIC, KINDS
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 
 
 class Draft:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gammastack.config.fields import schema
-from gammastack.dl3.datastore import DataStore, HDUReference
+from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.hdus import HDUReference
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
 from gammastack.files.run import RunFile

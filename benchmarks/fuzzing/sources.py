@@ -11,7 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from fuzzing.raw import SUMS, parse
-from gammastack.dl3.datastore import HDU_INDEX, OBS_INDEX, DataStore
+from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.simulate import (
     BackgroundModel,
     index_hdus,
