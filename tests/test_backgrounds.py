@@ -152,14 +152,14 @@ def test_store_without_background_models(with_source):
 
 def test_acceptance_is_made_again_for_what_it_depends_on(with_source):
     """Without a run, only its zenith bin and the images of that bin are recomputed."""
-    background = {"method": "acceptance", "zenith_bins": [0, 23, 90], "degree": 1}
+    background = {"method": "acceptance", "zenith_bins": [0, 14, 90], "degree": 1}
     with_source.change_config(background=background)
     assert with_source.snakemake().code == 0
     with_source.change_config(background=background, observations={"exclude": [1004]})
     done = with_source.snakemake()
     assert [job for job in done.jobs if "run_" in job] == ["run_images sky 1003"]
-    assert "acceptance sky 23-90" in done.jobs
-    assert "acceptance sky 0-23" not in done.jobs
+    assert "acceptance sky 14-90" in done.jobs
+    assert "acceptance sky 0-14" not in done.jobs
 
 
 def test_ring_of_the_workflow_is_that_of_the_library(project):

@@ -1,5 +1,7 @@
 """What is odd about a run is said, and what cannot be is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,8 +12,10 @@ from dl3_files import (
     GTI,
     OBS_ID,
     POINTING,
+    RATE,
     Column,
     aeff_columns,
+    bkg_columns,
     locations,
     plain_run,
     refused,
@@ -27,6 +31,8 @@ N_EVENTS = 2000
 def run_with_events(center=POINTING, time=None, n_events=N_EVENTS):
     """Return a run with many events around a position, evenly in the good time."""
     run, random = plain_run(), np.random.default_rng(1)
+    # The rate of the plain run grows with energy.
+    run["bkg"].columns = bkg_columns(rate=RATE[::-1])
     if time is None:
         time = random.uniform(0, 200, n_events)
         time = np.where(time < 100, time, time + 100) + GTI[0, 0]
@@ -119,6 +125,19 @@ def area(values):
     return change
 
 
+def rate(values):
+    def change(run):
+        run["bkg"].columns = bkg_columns(rate=values)
+
+    return change
+
+
+def shifted(run):
+    for end in ("LO", "HI"):
+        column = run["bkg"].columns[f"DETX_{end}"]
+        column.values = column.values + 1
+
+
 def hole(run):
     values = AREA.copy()
     values[0, 1] = 0
@@ -135,7 +154,13 @@ def hole(run):
         (header("gti", TIMEZERO=60.0), "of the events are outside the good"),
         (header("events", TSTART=100.0, TSTOP=350.0), "beyond TSTART and TSTOP"),
         (header("events", ONTIME=300.0), "ONTIME 300 in the EVENTS header"),
-        (header("events", ALT_PNT=80.0), "ALT_PNT of the events"),
+        (header("events", ALT_PNT=100.0), "zenith angle -10 deg in the EVENTS header"),
+        (header("events", TSTOP=390.0), "events are not between TSTART and TSTOP"),
+        (header("aeff", OBS_ID=7), "AEFF: it is the response of observation 7"),
+        (area(AREA.T[::-1]), "the effective area is largest at low energies"),
+        (area(AREA.T * [1, 3]), "the effective area grows with the offset"),
+        (rate(RATE), "the background rate is largest at high energies"),
+        (shifted, "the background model is not centred on the pointing"),
         (area(AREA.T * 1e4), "the largest effective area is 9e+08 m2"),
         (hole, "EFFAREA is 0 in 1 bins between bins that are not"),
     ],
@@ -190,9 +215,9 @@ def test_half_of_the_response_exchanged(tmp_path):
     with fits.open(path, mode="update") as hdus:
         assert hdus["AEFF"].header["TDIM5"] == "(40,6)"
         hdus["AEFF"].header["TDIM5"] = "(6,40)"
-    ((severity, text),) = findings(read_observation(OBS_ID, location), {})
-    assert severity == WARNING
-    assert "EFFAREA is less smooth than with its axes exchanged" in text
+    odd = findings(read_observation(OBS_ID, location), {})
+    text = "AEFF: EFFAREA is less smooth than with its axes exchanged"
+    assert any(found.text.startswith(text) for found in odd)
 
 
 def test_hdu_that_is_there_twice(tmp_path):
@@ -257,3 +282,41 @@ def test_time_zero_that_is_in_the_times_already(tmp_path):
     assert severity == NOTE
     assert text == "GTI: TIMEZERO = 1e+06 is in the times already"
     assert observation.gti.start.tolist() == GTI[:, 0].tolist()
+
+
+PARIS = {"GEOLON": 2.35, "GEOLAT": 48.86, "ALTITUDE": 35.0}
+
+
+@pytest.mark.parametrize("zenith, is_odd", [(90.0 - 11.18, False), (60.0, True)])
+def test_zenith_angle_from_time_and_site(tmp_path, zenith, is_odd):
+    """At 48.86 deg north a source at -30 deg culminates at an altitude of 11.1 deg.
+
+    It does so when its right ascension, 20 deg, is the sidereal time. On MJD 59000.0 the
+    Greenwich mean sidereal time is 249.1 deg, and it grows by 360.9856 deg a day.
+    """
+    run = run_with_events()
+    at_transit = (20 - PARIS["GEOLON"] - 249.1) % 360 / 360.9856 * 86400
+    run["gti"].header["MJDREFF"] = run["events"].header["MJDREFF"] = (
+        at_transit - 250 + 69.2
+    ) / 86400
+    run["events"].header |= {**PARIS, "ALT_PNT": 90 - zenith}
+    texts = [text for _, text in found(tmp_path, run)]
+    assert len(texts) == is_odd, texts
+    if is_odd:
+        assert re.search("60.0 deg in the EVENTS header, 78.[89] deg from", texts[0])
+
+
+def test_few_events_far_away(tmp_path):
+    run = run_with_events()
+    run["events"].columns["DEC"].values[:200] = 40
+    ((severity, text),) = found(tmp_path, run)
+    assert severity == WARNING
+    assert text == "10% of the events are more than 10 deg from the pointing"
+
+
+def test_right_ascension_that_cannot_be(tmp_path):
+    run = run_with_events()
+    run["events"].columns["RA"].values[:3] = 361
+    path = write_run(tmp_path / "run.fits", run)
+    with refused(path, "EVENTS", "3 of 2000 events cannot be: RA is not between"):
+        read_observation(OBS_ID, locations(path))

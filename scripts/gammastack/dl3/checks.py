@@ -7,6 +7,7 @@ warning, except for one that has no events in its last 503 s.
 import numpy as np
 
 from gammastack.dl3.finding import NOTE, WARNING, Finding
+from gammastack.dl3.zenith import SECONDS_PER_DAY, zenith_angle
 from gammastack.errors import InputError
 from gammastack.sky.sphere import separation, unit_vectors
 
@@ -16,11 +17,11 @@ TIME_ROUNDING = 1e-5  # relative
 # Larger ones cannot be seen in the images, or can.
 POINTING_TOLERANCE = 0.01  # deg
 TIME_TOLERANCE = 0.01  # relative
-ZENITH_TOLERANCE = 2.0  # deg; it changes by 7 deg in a run of 28 min
+ZENITH_TOLERANCE = 5.0  # deg; it changes by 7 deg in a run of 28 min
 # No telescope sees farther than this from its pointing.
 FIELD_OF_VIEW = 10.0  # deg
 # H.E.S.S. runs have up to 0.4 % of their events farther away.
-MOST = 0.9
+MANY, MOST = 0.05, 0.9
 # A source moves the centre of the events by less; H.E.S.S. runs have up to 0.2 deg.
 CENTER_TOLERANCE = 0.5  # deg
 # Clouds may take some of the good time; H.E.S.S. runs have up to 0.1 % of their events outside.
@@ -33,11 +34,25 @@ FEW_EVENTS = 100
 PLAUSIBLE_AREA = 1e2, 1e8
 # H.E.S.S. models have up to 3 such holes.
 MANY_HOLES = 10
+# Mean number of the bin, in units of the number of bins, weighted with the area or the rate.
+# Those of H.E.S.S. are at 0.70 to 0.79 (area by energy), 0.41 to 0.48 (area by offset), and
+# 0.15 to 0.36 (rate by energy).
+AREA_ENERGY, AREA_OFFSET, RATE_ENERGY = 0.5, 0.55, 0.5
+LARGEST_FIRST_OFFSET = 0.5  # deg
 
 
 def require_events_in_field(observation, where):
-    """Raise `InputError` if most events are where the telescopes did not look."""
+    """Raise `InputError` if events are where the telescopes did not look.
+
+    These are most of the events, or a right ascension that is not wrapped is not one.
+    """
     far = _offset(observation) > FIELD_OF_VIEW
+    ra = observation.events.ra
+    if n_odd := int(np.sum(far & ((ra < 0) | (ra > 360)))):
+        raise InputError(
+            f"{where}: {n_odd} of {len(ra)} events cannot be: RA is not between 0 and 360"
+            " deg, and they are not in the field of view"
+        )
     if len(far) and far.mean() > MOST:
         raise InputError(
             f"{where}: {far.sum()} of {len(far)} events are more than {FIELD_OF_VIEW:g} deg"
@@ -122,13 +137,35 @@ def _pointing(observation, index_row):
                 f"pointing {ra:g} {dec:g} in the observation index, {pointing.ra:g}"
                 f" {pointing.dec:g} in the EVENTS header",
             )
-    zenith = index_row.get("ZENITH", 0.0)
-    ours = 90 - observation.declared.get("ALT_PNT", 90 - zenith)
-    if not 0 <= zenith <= 90 or abs(zenith - ours) > ZENITH_TOLERANCE:
+    yield from _zenith(observation, index_row)
+
+
+def _zenith(observation, index_row):
+    """Compare what is said of the zenith angle with pointing, time and site."""
+    known = {}
+    if "ZENITH" in index_row:
+        known["the observation index"] = index_row["ZENITH"]
+    if "ALT_PNT" in observation.declared:
+        known["the EVENTS header"] = 90 - observation.declared["ALT_PNT"]
+    pointing, time = observation.pointing, observation.time_ref
+    computed = np.nan
+    if pointing.site is not None:
+        middle = (observation.gti.start[0] + observation.gti.stop[-1]) / 2
+        mjd = time.mjd + middle / SECONDS_PER_DAY
+        site = pointing.site
+        (computed,) = zenith_angle(pointing.ra, pointing.dec, mjd, time.scale, site)
+    for source, zenith in known.items():
+        if not 0 <= zenith <= 90:
+            yield Finding(WARNING, f"zenith angle {zenith:g} deg in {source}")
+        elif abs(zenith - computed) > ZENITH_TOLERANCE:
+            yield Finding(
+                WARNING,
+                f"zenith angle {zenith:.1f} deg in {source}, {computed:.1f} deg from"
+                " pointing, time and site",
+            )
+    if computed > 90:
         yield Finding(
-            WARNING,
-            f"zenith angle {zenith:g} deg in the observation index, {ours:g} deg from"
-            " ALT_PNT of the events",
+            WARNING, "the pointing is below the horizon, from its time and site"
         )
 
 
@@ -149,7 +186,18 @@ def _events(observation, index_row):
         )
     if good.sum() >= FEW_EVENTS:
         yield from _gap(gti, np.sort(events.time[good]))
+    start = observation.declared.get("TSTART", -np.inf) - 1
+    stop = observation.declared.get("TSTOP", np.inf) + 1
+    if n_beyond := int(np.sum((events.time < start) | (events.time > stop))):
+        yield Finding(WARNING, f"{n_beyond} events are not between TSTART and TSTOP")
     near = _offset(observation) < FIELD_OF_VIEW
+    if (far := np.mean(~near)) > MANY:
+        yield Finding(
+            WARNING,
+            f"{far:.0%} of the events are more than {FIELD_OF_VIEW:g} deg from the pointing",
+        )
+    if not near.any():
+        return
     pointing = observation.pointing
     center = unit_vectors(events.ra[near], events.dec[near]).mean(axis=1)
     center /= np.linalg.norm(center)
@@ -175,6 +223,7 @@ def _gap(gti, time):
 
 
 def _responses(observation):
+    yield from _axes(observation)
     if (aeff := observation.aeff) is not None:
         if n_negative := aeff.n_negative:
             yield Finding(NOTE, f"EFFAREA has {n_negative} negative values, taken as 0")
@@ -195,6 +244,31 @@ def _responses(observation):
                 WARNING,
                 f"the background rate is 0 in {n_holes} bins between bins that are not",
             )
+
+
+def _axes(observation):
+    """Compare the shape of responses with what all telescopes have in common."""
+    texts = []
+    if (aeff := observation.aeff) is not None and aeff.area.any():
+        if _mean_bin(aeff.area, axis=1) < AREA_ENERGY:
+            texts.append("the effective area is largest at low energies")
+        if _mean_bin(aeff.area, axis=0) > AREA_OFFSET:
+            texts.append("the effective area grows with the offset")
+        if aeff.offset[0][0] > LARGEST_FIRST_OFFSET:
+            texts.append(f"the effective area begins at {aeff.offset[0][0]:g} deg")
+    if (bkg := observation.bkg) is not None and bkg.rate.any():
+        if _mean_bin(bkg.rate, axis=0) > RATE_ENERGY:
+            texts.append("the background rate is largest at high energies")
+        if not bkg.is_centred:
+            texts.append("the background model is not centred on the pointing")
+    return [Finding(WARNING, f"{text}: are the axes right?") for text in texts]
+
+
+def _mean_bin(values, axis):
+    """Return the weighted mean of the numbers of the bins along an axis, from 0 to 1."""
+    weights = np.moveaxis(np.clip(values, 0, None), axis, 0)
+    weights = weights.reshape(len(weights), -1).sum(axis=1)
+    return np.average(np.arange(len(weights)) + 0.5, weights=weights) / len(weights)
 
 
 def _n_holes(filled, axes):

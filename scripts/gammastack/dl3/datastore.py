@@ -165,11 +165,14 @@ class DataStore:
             raise InputError(
                 f"{path}: not a readable FITS table ({error}). Fetch it again."
             ) from error
-        if missing := [name for name in needed if name not in columns]:
-            raise InputError(f"{path}: the table has no column {', '.join(missing)}")
         columns = {
             name: _plain(values) for name, values in columns.items() if values.ndim == 1
         }
+        if missing := [name for name in needed if name not in columns]:
+            raise InputError(
+                f"{path}: the table has no column {', '.join(missing)} with one value in"
+                " each row"
+            )
         columns["OBS_ID"] = _obs_ids(columns.get("OBS_ID", [None]), path)
         return header, columns
 
@@ -435,8 +438,14 @@ def _number(value):
 
 def _plain(column):
     """Return text without surrounding blanks, or numbers in the byte order of the machine."""
-    if column.dtype.kind == "U":
-        return np.char.strip(column).astype(object)
+    if column.dtype.kind in "SU":
+        texts = column.tolist()
+        # Text beyond ASCII stays bytes in astropy.
+        texts = [
+            text.decode("latin-1") if isinstance(text, bytes) else text
+            for text in texts
+        ]
+        return np.array([text.strip() for text in texts], object)
     return column.astype(column.dtype.newbyteorder("="))
 
 

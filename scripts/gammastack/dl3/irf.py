@@ -292,6 +292,12 @@ class Background2D(_Background):
 
     alignment = "RADEC"
 
+    @property
+    def is_centred(self):
+        """Return whether it begins at the pointing."""
+        first = self.offset[0][0]
+        return bool(first <= self.offset[1][-1] / 10)
+
     def __post_init__(self):
         self._require_rate()
 
@@ -350,6 +356,14 @@ class Background3D(_Background):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
         _require_band(self.energy, band, self.where)
         _require_offset(self.offset_max, offset_max, self.where)
+
+    @property
+    def is_centred(self):
+        """Return whether it reaches equally far to opposite sides."""
+        return all(
+            abs(low[0] + high[-1]) <= (high[-1] - low[0]) / 10
+            for low, high in (self.lon, self.lat)
+        )
 
     @property
     def offset_max(self):

@@ -22,6 +22,10 @@ FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
 HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 # What the EVENTS header says of a run, to compare with its data
 DECLARED = ("TSTART", "TSTOP", "ONTIME", "LIVETIME", "ALT_PNT")
+# More than all telescopes together have seen in an event
+LARGEST_ENERGY = 1e4  # TeV
+# No telescope observes for longer at once.
+LONGEST_ONTIME = 1e6  # s
 # Times of different HDUs that differ by less are the same.
 SAME_TIME = 1e-3  # s
 
@@ -181,8 +185,18 @@ def _read_observation(obs_id, hdus, paths):
         declared=_declared(header),
     )
     require_events_in_field(observation, events_table.where)
+    for kind in ("aeff", "bkg"):
+        if kind in tables:
+            _check_owner(tables[kind], obs_id)
     found = [finding for table in tables.values() for finding in table.findings]
     return replace(observation, findings=tuple(found))
+
+
+def _check_owner(table, obs_id):
+    """Warn of a response that says it is of another run; shared ones say nothing."""
+    text = str(table.header.get("OBS_ID", obs_id)).strip()
+    if text.isdecimal() and int(text) not in (0, obs_id):
+        table.warn(f"it is the response of observation {text}")
 
 
 def _table(file, location):
@@ -206,9 +220,8 @@ def _events(table):
         dec=table.column("DEC", "deg", "deg"),
         energy=table.column("ENERGY", "TeV"),
     )
-    possible = (
-        np.isfinite(events.time) & np.isfinite(events.energy) & (events.energy > 0)
-    )
+    possible = np.isfinite(events.time)
+    possible &= (events.energy > 0) & (events.energy < LARGEST_ENERGY)
     # Some writers do not wrap the right ascension.
     if n_beyond := int(np.sum((events.ra < 0) | (events.ra > 360))):
         table.note(f"RA of {n_beyond} events is not between 0 and 360 deg")
@@ -217,7 +230,7 @@ def _events(table):
         table.fail(
             f"{np.sum(~possible)} of {len(possible)} events cannot be: TIME, RA, DEC and"
             " ENERGY must be finite, RA an angle, DEC within -90 to 90 deg, and ENERGY"
-            f" positive; the first one is in row {np.argmin(possible) + 1}"
+            f" positive and below {LARGEST_ENERGY:g} TeV; the first one is in row {np.argmin(possible) + 1}"
         )
     if (n_twice := _n_twice(events)) > 0:
         table.fail(
@@ -264,6 +277,8 @@ def _gti(table, shift):
     gti = GoodTimeIntervals.merged(start + shift, stop + shift)
     if not len(gti.start):
         table.fail("no good time interval is longer than 0 s")
+    if gti.ontime > LONGEST_ONTIME:
+        table.fail(f"the good time intervals are {gti.ontime:.3g} s long")
     overlap = float(np.sum(stop - start)) - gti.ontime
     if overlap > SAME_TIME:
         table.warn(f"intervals overlap by {overlap:g} s, which count once")

@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from gammastack.dl3.hdus import GADF
 from gammastack.dl3.spectrum import power_law_integral
+from gammastack.dl3.zenith import SECONDS_PER_DAY, zenith_angle
 
 FIRST_OBS_ID = 1001
 ENERGY_RANGE = 0.3, 100.0  # TeV
@@ -22,6 +23,7 @@ ONTIME, GAP, DEADC = 1680.0, 60.0, 0.95  # s, s, livetime per ontime
 PSF_SIGMA = 0.06  # deg
 ENERGY_RESOLUTION = 0.1
 MJDREF = 59000
+FIRST_START, SIDEREAL_DAY, DELAY = 1e6, 86164.1, 900.0  # s
 LA_PALMA = {"GEOLON": -17.8920, "GEOLAT": 28.7619, "ALTITUDE": 2200.0}
 TELESCOPE = {"TELESCOP": "GAMMASTACK", "INSTRUME": "SIMULATION", "ORIGIN": "gammastack"}
 TIME = {
@@ -56,8 +58,10 @@ class SimulatedRun:
 
     @property
     def zenith(self):
-        """Return a fictitious zenith angle in deg: it has no influence on the run."""
-        return 20.0 + 2.0 * ((self.obs_id - FIRST_OBS_ID) % 12)
+        """Return the zenith angle in deg in the middle of the run; it has no influence on it."""
+        mjd = MJDREF + (self.start + self.stop) / 2 / SECONDS_PER_DAY
+        site = tuple(LA_PALMA.values())
+        return float(zenith_angle(self.ra, self.dec, mjd, TIME["TIMESYS"], site)[0])
 
     @property
     def stop(self):
@@ -78,7 +82,8 @@ def simulated_runs(center, wobble, n_runs, seed):
         np.array([0, 180, 90, 270])[np.arange(n_runs) % 4] * u.deg, wobble * u.deg
     )
     norms = rng.uniform(0.8, 1.2, n_runs).round(3)
-    starts = 1e6 + 2000 * np.arange(n_runs)
+    # A run each night, and each one a little farther from culmination
+    starts = FIRST_START + (SIDEREAL_DAY + DELAY) * np.arange(n_runs)
     return [
         SimulatedRun(*truth)
         for truth in zip(

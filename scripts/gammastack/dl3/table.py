@@ -5,6 +5,7 @@ messages name the file and the HDU. What is odd but usable is collected as findi
 """
 
 import gzip
+import re
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
@@ -22,6 +23,8 @@ from gammastack.errors import InputError, NotCoveredError
 
 # TFORM of a column of numbers
 NUMBERS = "BIJKED"
+# astropy would read on for ever.
+NEGATIVE_SIZE = re.compile(rb"(?:NAXIS\d*|PCOUNT|GCOUNT) *= +-\d")
 GZIP_MAGIC = b"\x1f\x8b"
 # No DL3 file is so large; a small file that unpacks to more is meant to fill the memory.
 LARGEST_UNPACKED = 2**29  # bytes
@@ -255,6 +258,8 @@ def open_file(path):
         if content.startswith(GZIP_MAGIC):
             # All is read at once: seeking in a compressed file starts over each time.
             content = _unpacked(content, path)
+        if NEGATIVE_SIZE.search(content):
+            raise ValueError("a size in a header is negative")
         hdulist = fits.open(BytesIO(content))
     with hdulist:
         with naming_the_file(path):
