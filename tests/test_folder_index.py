@@ -111,7 +111,26 @@ def test_obs_id_that_is_no_whole_number_in_the_header(tmp_path, text):
     assert DataStore.from_dir(tmp_path).obs_ids == [123]
 
 
-@pytest.mark.parametrize("text", ["12a", "", "1.5", "1_2", 1.5, "9" * 19, "9" * 30])
+def test_obs_id_of_the_file(tmp_path):
+    """The primary header has it for all HDUs that have none of their own."""
+    for name, parts in (("run", ("events", "gti")), ("irf", RESPONSES)):
+        path = write(tmp_path / f"{name}.fits", parts=parts)
+        fits.setval(path, "OBS_ID", value="000123", ext=0)
+    fits.delval(tmp_path / "run.fits", "OBS_ID", ext=1)
+    write(tmp_path / "other.fits", 7, ("events", "gti"))
+    fits.setval(tmp_path / "other.fits", "OBS_ID", value=8, ext=0)
+    store = DataStore.from_dir(tmp_path)
+    assert store.obs_ids == [7, 123]
+    places = store.available(123)
+    assert places["aeff"].path == str(tmp_path / "irf.fits")
+    assert read_observation(123, places).obs_id == 123
+    assert not store.lists(7, "aeff")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CTAO_2025_000123", "12a", "", "1.5", "1_2", 1.5, "9" * 19, "9" * 30],
+)
 def test_obs_id_that_is_no_number(tmp_path, text):
     write(tmp_path / "run.fits", text)
     write(tmp_path / "good.fits", 7)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from astropy.io import fits
 
 # To be increased when something else is read: what an earlier reader found is not used.
-READER = 1
+READER = 2
 BLOCK, CARD = 2880, 80
 GZIP_MAGIC = b"\x1f\x8b"
 # CREATOR of all that this program makes of observations
@@ -82,7 +82,8 @@ class HDU(NamedTuple):
     size : int
         Of header and data, in bytes.
     cards : dict
-        OBS_ID if there is one, and for events all that describes the observation.
+        OBS_ID, if the HDU or else the primary header of the file has one, and for events
+        all that describes the observation.
     """
 
     hdu_class: str
@@ -180,6 +181,7 @@ def _read_hdus(file):
     """Return the `Headers` of an open FITS file."""
     size = file.seek(0, os.SEEK_END)
     hdus, position, problem = {}, 0, "" if size else "empty"
+    of_file = {}
     while position < size and not problem:
         file.seek(position)
         header, columns = _read_header(file)
@@ -192,6 +194,8 @@ def _read_hdus(file):
         start, position = position, header_end + data + -data % BLOCK
         if _is_ours(header):
             return Headers(is_ours=True)
+        if start == 0:
+            of_file = _cards(header, {"OBS_ID"})
         if not (hdu_class := _hdu_class(header, columns)):
             continue
         name = str(header.get("EXTNAME", "")).strip()
@@ -201,7 +205,7 @@ def _read_hdus(file):
             problem = problem or f"has an HDU of class {hdu_class} {what}"
             continue
         keys = OF_OBSERVATION if hdu_class == "events" else {"OBS_ID"}
-        cards = {key: _plain(header.get(key)) for key in sorted(keys) if key in header}
+        cards = of_file | _cards(header, keys)
         if hdu_class == "events":
             cards["EVENT_COUNT"] = header["NAXIS2"]
         hdus[name.upper()] = HDU(hdu_class, name, position - start, cards)
@@ -257,6 +261,10 @@ def _hdu_class(header, columns):
     return next(fitting, "")
 
 
-def _plain(value):
-    """Return the value of a card, None if it has none."""
-    return value if isinstance(value, str | int | float) else None
+def _cards(header, keys):
+    """Return those of some cards that are there, None for one without a value."""
+    values = {key: header[key] for key in sorted(keys) if key in header}
+    return {
+        key: value if isinstance(value, str | int | float) else None
+        for key, value in values.items()
+    }
