@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from astropy.io import fits
 
 import warm_snakemake
 
@@ -119,6 +120,15 @@ class Project:
 
     def _logs(self):
         return sorted((self.folder / ".snakemake" / "log").glob("*.log"))
+
+    def maps(self):
+        """Images of the band by name."""
+        folder = self.folder / "results" / "sky" / BAND
+        return {
+            path.stem: fits.getdata(path)
+            for path in folder.glob("*.fits")
+            if not path.stem.startswith("table")
+        }
 
     def products(self):
         """Content of all results by path, but for the records, which hold times."""

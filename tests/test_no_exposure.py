@@ -5,7 +5,6 @@ from astropy.io import fits
 
 from dl3_files import edit, text_table
 from gammastack.dl3.hdus import HDU_INDEX
-from project import BAND
 
 ACCEPTANCE = {"method": "acceptance", "degree": 1, "zenith_bins": [0, 90]}
 EXPOSURE = {"exposure", "livetime", "flux", "flux_corr"}
@@ -33,16 +32,7 @@ def with_areas(built, tmp_path_factory):
     project = built.copy(tmp_path_factory.mktemp("with") / "project")
     project.change_config(background=ACCEPTANCE)
     assert project.snakemake().code == 0
-    return maps(project)
-
-
-def maps(project):
-    """Return the maps by name."""
-    images = {}
-    for path in (project.folder / "results" / "sky" / BAND).glob("*.fits"):
-        if not path.stem.startswith("table"):
-            images[path.stem] = fits.getdata(path)
-    return images
+    return project.maps()
 
 
 @pytest.mark.parametrize("change", [point_like, no_areas])
@@ -53,7 +43,7 @@ def test_acceptance_needs_no_response(project, with_areas, change):
     done = project.snakemake()
     assert done.code == 0, done.text
     assert done.text.count("has no effective areas for a whole field of view") == 1
-    made = maps(project)
+    made = project.maps()
     assert not EXPOSURE & made.keys()
     assert with_areas.keys() > EXPOSURE
     for name in ("counts", "bkg", "excess", "significance", "n_runs"):

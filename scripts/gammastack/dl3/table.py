@@ -203,7 +203,9 @@ class Table:
         """Return the zero of the times in this HDU."""
         scale = str(self.header.get("TIMESYS", "TT")).strip().lower()
         if scale == "local":
-            self.fail("no usable time reference (TIMESYS = local; TT or UTC is needed)")
+            self.fail(
+                "no usable time reference (TIMESYS = local; TT, TAI or UTC is needed)"
+            )
         try:
             return (
                 Time(
