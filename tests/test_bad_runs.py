@@ -191,3 +191,34 @@ def test_acceptance_is_made_without_the_bad_run(project):
     assert runs.loc[1002, "reason"].startswith("run_1002.fits: truncated")
     with fits.open(project.folder / "results/sky/acceptance/zenith_0-90.fits") as hdus:
         assert hdus["BKG"].header["N_OBS"] == 3
+
+
+def test_run_of_unknown_zenith_angle_is_left_out(project, without):
+    """The others have their acceptance."""
+    path = project.folder / "store" / OBS_INDEX
+    with fits.open(path) as hdus:
+        edit(hdus[1]).data["ZEN_PNT"][1] = np.nan
+        hdus.writeto(path, overwrite=True)
+    file = project.folder / "store" / "run_1002.fits"
+    with fits.open(file) as hdus:
+        del edit(hdus["EVENTS"]).header["GEOLON"]
+        hdus.writeto(file, overwrite=True)
+    acceptance = {"method": "acceptance", "degree": 1, "zenith_bins": [0, 45, 90]}
+    project.change_config(background=acceptance)
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    runs = runs_of(project)
+    assert runs["status"].tolist() == ["used", "failed", "used", "used"]
+    assert "its zenith angle is not known" in runs.loc[1002, "reason"]
+
+
+def test_runs_that_the_observation_index_lacks(project):
+    path = project.folder / "store" / OBS_INDEX
+    with fits.open(path) as hdus:
+        table = edit(hdus[1])
+        table.data = table.data[table.data["OBS_ID"] != 1002]
+        hdus.writeto(path, overwrite=True)
+    done = project.snakemake()
+    assert done.code == 0
+    text = " ".join(done.text.split())
+    assert "has 1 runs that the observation index lacks, and nobody uses: 1002" in text

@@ -39,7 +39,7 @@ def test_bundles_are_a_store(bundles, simulated_store):
     assert "4 runs found in 4 files" in store.note
     assert "left out" not in store.note
     truth = {run.obs_id: run.zenith for run in simulated_store[1]}
-    assert store.zeniths(store.obs_ids) == truth
+    assert store.zeniths(store.obs_ids) == pytest.approx(truth)
     assert not any(store.lists(obs_id, "bkg") for obs_id in RUNS)
 
 

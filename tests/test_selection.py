@@ -198,15 +198,25 @@ def test_bins_of_zenith():
     assert list(bins_of_zenith(zenith, [0, 30, 60]).values()) == names
 
 
-@pytest.mark.parametrize("zenith", [60.0, -1.0, float("nan")])
+@pytest.mark.parametrize("zenith", [60.0, 90.0])
 def test_zenith_in_none_of_the_bins(zenith):
-    with refused("zenith_bins", "run 7", "ZEN_PNT"):
+    with refused("zenith_bins", "run 7", "add a bin"):
         bins_of_zenith({1: 20.0, 7: zenith}, [0, 30, 60])
+
+
+def test_run_of_unknown_zenith_is_in_no_bin():
+    zenith = {1: 20.0, 7: float("nan")}
+    assert bins_of_zenith(zenith, [0, 30, 60]) == {1: "0-30"}
+    assert bins_of_zenith({**zenith, 8: 200.0}, [0, 90]) == dict.fromkeys(
+        (1, 7, 8), "0-90"
+    )
 
 
 def test_single_bin_needs_no_zenith():
     unknown = {1: float("nan"), 7: float("nan")}
     assert bins_of_zenith(unknown, [0, 90]) == {1: "0-90", 7: "0-90"}
+    with refused("zenith_bins", "not known", "a single bin"):
+        bins_of_zenith(unknown, [0, 30, 60])
     with refused("zenith_bins", "run 7"):
         bins_of_zenith({1: 20.0, 7: 70.0}, [0, 60])
 

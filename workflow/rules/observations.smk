@@ -1,7 +1,7 @@
 # Which runs a field has, where their files are, and how they are divided.
 
 from gammastack.dl3.coverage import has_effective_areas, require_covered
-from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.datastore import DataStore, listing
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.failures import too_many_failures
@@ -49,6 +49,12 @@ def excluded(name):
 
 def check_observations():
     """Refuse a bad selection, or too many runs that cannot be read, before any job starts."""
+    for folder in dict.fromkeys(field.datastore for field in settings.fields.values()):
+        if unlisted := datastore(folder).unlisted():
+            warnings.append(
+                f"datastore: '{folder}': the HDU index has {len(unlisted)} runs that the"
+                f" observation index lacks, and nobody uses: {listing(unlisted)}"
+            )
     for name, field in settings.fields.items():
         failures = {
             obs_id: located(name, obs_id).failure for obs_id in selected_runs(name)
@@ -142,17 +148,15 @@ def zenith_bins(name):
     store = datastore(field.datastore)
     runs, edges = selected_runs(name), field.acceptance["zenith_bins"]
     # A single bin takes runs of unknown zenith angle, too.
-    is_single = len(edges) == 2
-    zenith = (
-        {obs_id: store.zenith(obs_id) for obs_id in runs}
-        if is_single
-        else store.zeniths(runs)
-    )
-    return refuse_clearly(bins_of_zenith, zenith, edges)
+    zeniths = {obs_id: store.zenith(obs_id) for obs_id in runs}
+    if len(edges) > 2:
+        zeniths = store.zeniths(runs)
+    return refuse_clearly(bins_of_zenith, zeniths, edges)
 
 
 def zenith_bin(wildcards):
-    return zenith_bins(wildcards.field)[int(wildcards.obs_id)]
+    """Return the zenith bin of a run, or None if its zenith angle is not known."""
+    return zenith_bins(wildcards.field).get(int(wildcards.obs_id))
 
 
 def zeniths(field):
@@ -183,6 +187,9 @@ def located(name, obs_id, types=None):
     """Return where the data of a run are, of all that its images need or of some types."""
     field = settings.fields[name]
     store = datastore(field.datastore)
+    if types is None and field.has_acceptance and obs_id not in zenith_bins(name):
+        reason = "its zenith angle is not known, see background: zenith_bins"
+        return Located([], {}, f"observation {obs_id}: {reason}")
     try:
         hdus = store.available(obs_id, types or hdu_types(field.responses))
     except InputError as error:

@@ -7,8 +7,8 @@
 def inputs_of_run(wildcards):
     """Return the DL3 files of a run, and its acceptance if that is made here."""
     inputs = {"dl3": by_content(dl3_files)(wildcards)}
-    if field_of(wildcards).has_acceptance:
-        zenith = zenith_bin(wildcards)
+    field = field_of(wildcards)
+    if field.has_acceptance and (zenith := zenith_bin(wildcards)):
         folder = f"{RESULTS}/{wildcards.field}/acceptance"
         inputs["acceptance"] = f"{folder}/zenith_{zenith}.fits"
     return inputs
@@ -16,8 +16,8 @@ def inputs_of_run(wildcards):
 
 def recipes_of_acceptance(wildcards):
     """Yield the recipe of the acceptance of a run, if it has one."""
-    if field_of(wildcards).has_acceptance:
-        zenith = zenith_bin(wildcards)
+    field = field_of(wildcards)
+    if field.has_acceptance and (zenith := zenith_bin(wildcards)):
         yield recipe("acceptance", field=wildcards.field, zenith=zenith)
 
 

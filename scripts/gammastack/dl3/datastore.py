@@ -220,6 +220,10 @@ class DataStore:
         """Return the OBS_IDs of all observations, in ascending order."""
         return [*self._rows]
 
+    def unlisted(self):
+        """Return the OBS_IDs in the HDU index that the observation index lacks, in order."""
+        return sorted({obs_id for obs_id, _ in self._hdus}.difference(self._rows))
+
     def pointings(self, obs_ids):
         """Return RA and DEC of the pointings of some observations, in deg; NaN if not known."""
         rows = [self._rows[obs_id] for obs_id in obs_ids]
@@ -278,6 +282,11 @@ class DataStore:
             NaN if neither knows.
         """
         known = {obs_id: self.zenith(obs_id) for obs_id in obs_ids}
+        # An angle that cannot be is as good as none.
+        known = {
+            obs_id: zenith if 0 <= zenith <= 90 else np.nan
+            for obs_id, zenith in known.items()
+        }
         for cards_of in (self._cards_in_index, self._cards_in_files):
             unknown = [obs_id for obs_id in obs_ids if np.isnan(known[obs_id])]
             zenith = zenith_of(cards_of(unknown)) if unknown else []

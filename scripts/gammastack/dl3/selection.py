@@ -116,35 +116,37 @@ def bins_of_zenith(zenith, edges):
     Parameters
     ----------
     zenith : dict of int to float
-        Zenith angle in deg by OBS_ID; NaN if not known.
+        Zenith angle in deg by OBS_ID; one that is not between 0 and 90 deg is not known.
     edges : sequence of float
         In deg, increasing; a bin includes its lower edge.
 
     Returns
     -------
     dict of int to str
-        Name of the bin of each run, such as ``30-45``.
+        Name of the bin of each run, such as ``30-45``; runs whose zenith angle is not known
+        are left out, unless there is a single bin.
 
     Raises
     ------
     InputError
-        If a run is in none of the bins.
+        If the zenith angle of a run is in none of the bins, or none is known.
     """
     names = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
-    if len(names) == 1 and np.isnan(list(zenith.values())).all():
-        return dict.fromkeys(zenith, names[0])
-    number = np.searchsorted(edges, list(zenith.values()), side="right") - 1
-    outside = [
-        obs_id
-        for obs_id, n in zip(zenith, number, strict=True)
-        if not 0 <= n < len(names)
-    ]
+    known = {obs_id: angle for obs_id, angle in zenith.items() if 0 <= angle <= 90}
+    is_single = len(names) == 1
+    if not known and not is_single:
+        raise InputError(
+            "background: zenith_bins: the zenith angles are not known: neither the"
+            " observation index nor the headers of the events have ZEN_PNT, ALT_PNT, or"
+            " time and site; give a single bin for all runs"
+        )
+    number = np.searchsorted(edges, [*known.values()], side="right") - 1
+    bins = dict(zip(known, number.tolist(), strict=True))
+    outside = [obs_id for obs_id, n in bins.items() if not 0 <= n < len(names)]
     if outside:
         raise InputError(
-            f"background: zenith_bins: run {listing(outside)} is in none of the bins, or"
-            " its zenith angle is not known: neither the observation index nor the header"
-            " of the events has ZEN_PNT, ALT_PNT, or all of pointing, TSTART, TSTOP,"
-            " MJDREFI, MJDREFF, GEOLON, GEOLAT. Add a bin, or give a single one for all"
-            " runs"
+            f"background: zenith_bins: run {listing(outside)} is in none of the bins; add"
+            " a bin"
         )
-    return {obs_id: names[n] for obs_id, n in zip(zenith, number.tolist(), strict=True)}
+    others = dict.fromkeys(zenith, names[0]) if is_single else {}
+    return others | {obs_id: names[n] for obs_id, n in bins.items()}
