@@ -10,6 +10,7 @@ if config.keys() <= {"results"}:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/acceptance.smk"
@@ -25,6 +26,7 @@ include: "workflow/rules/summary.smk"
 if is_main_process:
     check_results()
     check_observations()
+    discard_damaged_products()
 
 
 rule all:

@@ -53,18 +53,22 @@ class Pool:
         Exceptions of the call are raised here; `WorkerKilled` if a process of the pool
         was killed, after which the pool can no longer be used.
         """
-        with self._lock:
-            if self._executor is None:
-                self._executor = ProcessPoolExecutor(
-                    self._workers(), mp_context=self._context, initializer=_obey_parent
-                )
         try:
-            return self._executor.submit(run_here, step, *job).result()
+            return self._submit(run_here, step, *job).result()
         except BrokenProcessPool as error:
             raise WorkerKilled(
                 "a worker process was killed, perhaps for lack of memory. Finished"
                 " results are kept: start again, with fewer --cores if it happens again."
             ) from error
+
+    def _submit(self, *call):
+        # The server is started again here if it was killed, and must find the same code.
+        with self._lock, _search_path_in_environment():
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(
+                    self._workers(), mp_context=self._context, initializer=_obey_parent
+                )
+            return self._executor.submit(*call)
 
 
 @contextmanager

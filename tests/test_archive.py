@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from crates import validator_issues
 from gammastack.archive.pack import pinned_config
-from project import MORE_PARTS, PARTS, Project
+from project import MORE_PARTS, PARTS, ROOT, Project
 
 BAND = "1TeV-10TeV"
 ARCHIVE = "results/sky/archive.zip"
@@ -215,11 +215,24 @@ def test_no_archive_of_damaged_results(project):
     path.write_bytes(flipped(path.read_bytes(), 8 * 20000))
     (project.folder / ARCHIVE).unlink()
     done = project.snakemake(ARCHIVE)
+    assert done.code == 0, done.text
+    text = f"WARNING: results/sky/{BAND}/significance.fits: damaged result"
+    assert text in " ".join(done.text.split())
+    assert command(project, "verify", ARCHIVE)[0] == 0
+
+
+def test_interrupted_archive_leaves_nothing_that_looks_like_a_result(project):
+    (project.folder / ARCHIVE).unlink()
+    fault = {"FAULT": "archive_of_field:packing"}
+    done = project.snakemake(
+        ARCHIVE, **fault, PYTHONPATH=str(ROOT / "tests" / "faults")
+    )
     assert done.code != 0
-    assert f"ERROR: results/sky/{BAND}/significance.fits: it is not what" in done.text
-    path.unlink()
+    code, text = command(project, "verify", "results/sky")
+    assert code == 0 and "no part of the result" not in text
     assert project.snakemake(ARCHIVE).code == 0
     assert command(project, "verify", ARCHIVE)[0] == 0
+    assert not [*(project.folder / "results").rglob(".*")]
 
 
 @pytest.mark.parametrize("path", [ARCHIVE, "results/sky"])
@@ -314,7 +327,7 @@ def test_pinned_configuration_keeps_what_it_does_not_know():
 def test_other_checkouts_find_the_images_of_runs_in_a_shared_cache(
     built, project, tmp_path, monkeypatch
 ):
-    """The same content under another field is found; a changed one is not."""
+    """The same content under another field is found, a changed one is not; damage heals for all."""
     (tmp_path / "cache").mkdir()
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
     shutil.rmtree(project.folder / "results")
@@ -329,6 +342,12 @@ def test_other_checkouts_find_the_images_of_runs_in_a_shared_cache(
         ours = project.folder / "results/sky/runs"
         for name in (f"{obs_id}.fits", f"{obs_id}.json"):
             assert os.path.samefile(runs / name, ours / name)
+            assert (runs / name).stat().st_mode & 0o777 == 0o644
+    cached = runs / "1003.fits"
+    intact = cached.read_bytes()
+    cached.write_bytes(flipped(intact, 8 * 20000))
+    assert other.snakemake("--cache").code == 0
+    assert cached.is_symlink() and cached.read_bytes() == intact
     changed = (runs / "1002.fits").read_bytes()
     assert changed != (project.folder / "results/sky/runs/1002.fits").read_bytes()
     code, text = command(other, "verify", "results/again")

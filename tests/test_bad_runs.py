@@ -147,7 +147,7 @@ def test_too_many_damaged_files_stop_before_any_map(project):
         done = project.snakemake()
         assert done.code != 0
         text = " ".join(done.text.split())
-        assert "ERROR: results/sky/runs.csv: more runs failed than on_bad_run" in text
+        assert "ERROR: results/sky: more runs failed than on_bad_run" in text
         assert "2 of 4 runs cannot be used: 1002: run_1002.fits: truncated" in text
         assert "1003: run_1003.fits: truncated" in text
         assert not {"maps", "provenance", "summary"} & {*done.rules}

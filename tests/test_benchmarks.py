@@ -27,6 +27,20 @@ def test_comparison(hess_store):
     assert "byte by byte" in report
 
 
+def test_faults():
+    table = run("faults.py", "--faults=kills", "--kills=1")
+    name, tries, *ends = table.splitlines()[-1].strip("| ").split(" | ")
+    assert name.startswith("SIG") and tries == "1"
+    # Silent is the last of the ends
+    assert (sum(map(int, ends)), ends[-1]) == (1, "0")
+
+
+def test_load():
+    """Of 40 runs two are broken; a difference from runs.csv would be its exit code."""
+    report = run("load.py", "--runs=40")
+    assert "| cut | 1 | 1 |" in report and "| none | 38 | 0 |" in report
+
+
 def test_updates():
     (row,) = re.findall(r"^\| 3 \|.*", run("updates.py", "--runs=3"), re.MULTILINE)
     _, *values, _ = [value.strip() for value in row.split("|")]

@@ -524,7 +524,7 @@ def test_damaged_map(tmp_path, capsys, damage):
 def test_damaged_record(tmp_path, capsys, content):
     a, b = make_result(tmp_path / "a"), make_result(tmp_path / "b", modules={})
     (b / "provenance" / "stack.json").write_text(content)
-    refused(capsys, a, b, f"ERROR: {b}: provenance/stack.json: damaged record (")
+    refused(capsys, a, b, f"ERROR: {b}: provenance/stack.json: damaged result (")
 
 
 def test_damaged_archive(tmp_path, capsys):

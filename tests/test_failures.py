@@ -1,5 +1,7 @@
 """Updates that fail: no later invocation takes maps of old data for up to date."""
 
+import os
+
 import pytest
 from astropy.io import fits
 
@@ -86,32 +88,55 @@ def test_update_with_a_bad_event_file(project, built):
     assert project.products() == built.products()
 
 
-def test_update_with_a_bad_intermediate_file(project, built):
-    """The same for a flipped bit in a result that a step reads, until it is deleted as told."""
-    step = project.folder / "scripts" / "steps" / "stack.py"
-    code = step.read_text()
-    changes = {
-        "runs/1002.fits": lambda: project.change_config(ncounts_min=1),
-        "groups/all.fits": lambda: step.write_text(f"{code}EDITED = True\n"),
-        f"{BAND}/counts.fits": lambda: project.change_config(
-            ncounts_min=1, radius="0.3 deg"
-        ),
-    }
-    for name, change in changes.items():
-        path = project.folder / "results" / "sky" / name
-        change()
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-        for _ in range(2):
-            done = project.snakemake(MAP)
-            assert done.code != 0 and "Nothing to be done" not in done.text
-            assert f"results/sky/{name}: damaged result" in done.text
-        path.unlink()
-        assert project.snakemake(MAP).code == 0
-    project.change_config()
-    step.write_text(code)
-    assert project.snakemake().code == 0
-    expected = built.products()
-    ours = project.products()
-    assert {name: ours[name] for name in expected} == expected
+DAMAGED = [
+    *("runs/1002.fits", "exclusion_mask.fits", "groups/all.fits", "runs.csv"),
+    *(f"{BAND}/counts.fits", f"{BAND}/significance.fits"),
+    *(f"{BAND}/table_bkg_norm.csv", f"{BAND}/off_statistics.csv"),
+    *("provenance/prov.json", "../summary.csv"),
+]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_result_is_made_again(project, built, name):
+    """By the invocation that reads it, which says so."""
+    flip(project.folder / "results" / "sky" / name)
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    text = " ".join(done.text.split())
+    shown = os.path.normpath(f"results/sky/{name}")
+    assert f"WARNING: {shown}: damaged result" in text
+    assert project.products() == built.products()
+    assert verdict(project) == 0
+    assert project.snakemake().jobs == []
+
+
+def test_damaged_results_in_an_update(project, changed):
+    """Several at once, one of which is needed to make another one again."""
+    change_events(project)
+    folder = project.folder / "results" / "sky"
+    for name in ("runs/1001.fits", "exclusion_mask.fits", "provenance/stack.json"):
+        flip(folder / name)
+    (folder / "runs" / "1003.json").write_text("{")
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    assert project.products() == changed.products()
+    assert verdict(project) == 0
+
+
+def test_damaged_result_without_the_profile(project, built):
+    """A process of one job knows no other jobs: the same command again heals."""
+    flip(project.folder / "results" / "sky" / "groups" / "all.fits")
+    plain = "--workflow-profile", "none"
+    done = project.snakemake(*plain)
+    assert done.code != 0
+    assert "groups/all.fits: damaged result" in done.text
+    assert "It was deleted: give the same command again" in done.text
+    done = project.snakemake(*plain)
+    assert done.code == 0, done.text
+    assert project.products() == built.products()

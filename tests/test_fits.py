@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from gammastack.checksum import encode
 from gammastack.dl3.observation import read_observation
-from gammastack.errors import InputError
+from gammastack.errors import DamagedResult
 from gammastack.files.bands import write_bands
 from gammastack.files.fits import (
     BLOCK,
@@ -202,14 +202,12 @@ def written(tmp_path):
 )
 def test_damaged_file_is_named(written, damage):
     written.write_bytes(damage(written.read_bytes()))
-    with pytest.raises(
-        InputError, match=r"(?s)image\.fits: damaged result .*delete it"
-    ):
+    with pytest.raises(DamagedResult, match=r"(?s)image\.fits: damaged result"):
         read(written)
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"image\.fits"):
+    with pytest.raises(DamagedResult, match=r"image\.fits"):
         read(tmp_path / "image.fits")
 
 

@@ -207,7 +207,7 @@ def test_damaged_record(files, packed, said, content, message):
     for code, text in (said(verify, path), said(verify, other)):
         assert code == 2
         assert f"ERROR: {path.parent}" in text
-        assert f"{RECORD}: damaged record (" in text and message in text
+        assert f"{RECORD}: damaged result (" in text and message in text
 
 
 @pytest.mark.parametrize(

@@ -32,3 +32,45 @@ def test_processes_import_the_steps_once_and_not_the_program(tmp_path):
         check=True,
     )
     assert done.stdout.splitlines() == ["program", "True as before"]
+
+
+STEP = """
+from pathlib import Path
+
+def run(inputs, outputs, origin):
+    Path(outputs["where"]).write_text({text!r})
+"""
+RESTART = """
+import os, signal, sys
+from multiprocessing import forkserver
+sys.path[:0] = ["here", {scripts!r}]
+from pool import Pool
+
+if __name__ == "__main__":
+    pool = Pool(lambda: 1, ["where"])
+    pool.warm_up()
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+    software = {{"modules": {{}}, "packages": {{}}}}
+    record = "sky/provenance/where.json"
+    pool.run("where", {{}}, {{"where": "where"}}, {{}}, software, record, [])
+"""
+
+
+def test_a_server_that_was_killed_is_started_again_with_the_same_code(tmp_path):
+    """Another version of the steps may be installed."""
+    for folder in ("here", "installed"):
+        (tmp_path / folder / "steps").mkdir(parents=True)
+        (tmp_path / folder / "steps" / "__init__.py").touch()
+        step = tmp_path / folder / "steps" / "where.py"
+        step.write_text(STEP.format(text=folder))
+    program = tmp_path / "program.py"
+    program.write_text(RESTART.format(scripts=str(SCRIPTS)))
+    subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        check=True,
+    )
+    assert (tmp_path / "where").read_text() == "here"

@@ -7,7 +7,7 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
 from gammastack.dl3.observation import read_observation
-from gammastack.errors import InputError
+from gammastack.errors import DamagedResult
 from gammastack.files.bands import write_bands
 from gammastack.files.fits import write
 from gammastack.files.header import Provenance, read_image
@@ -73,7 +73,7 @@ def test_damaged_result_is_named(tmp_path):
     path = tmp_path / "image.fits"
     write(path, [PROVENANCE.image(np.ones((20, 30)), GEOMETRY)])
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"(?s)image\.fits: damaged result.*delete it"):
+    with pytest.raises(DamagedResult, match=r"(?s)image\.fits: damaged result"):
         read_image(path)
 
 

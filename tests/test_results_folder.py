@@ -56,20 +56,6 @@ def test_unlocked_as_the_readme_says(project):
     assert subprocess.run(command, cwd=project.folder, check=False).returncode == 0
 
 
-def test_damaged_images_of_a_run_are_refused(project, built):
-    """As a shared cache may have them: readable, but not what was written."""
-    path = project.folder / "results/sky/runs/1002.fits"
-    content = bytearray(path.read_bytes())
-    content[-4000] ^= 1
-    path.write_bytes(content)
-    done = project.snakemake()
-    assert done.code != 0
-    assert "runs/1002.fits: damaged result" in done.text
-    path.unlink()
-    assert project.snakemake("--forceall").code == 0
-    assert project.products() == built.products()
-
-
 def test_two_invocations_at_once(project, built):
     """The second one is refused, the first one ends as if it were alone."""
     first = snakemake(project, "--forceall")

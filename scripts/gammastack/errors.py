@@ -11,6 +11,22 @@ class NotCoveredError(InputError):
     """A response that says nothing about the positions or energies that are asked for."""
 
 
+class DamagedResult(InputError):
+    """A result is not what a step wrote: it must be made again.
+
+    Attributes
+    ----------
+    path, reason : str
+    """
+
+    def __init__(self, path, reason):
+        self.path, self.reason = str(path), str(reason)
+        super().__init__(self.path, self.reason)
+
+    def __str__(self):
+        return f"{self.path}: damaged result ({self.reason})"
+
+
 def in_words(error, paths):
     """Return an error as it can stand in a header, on one line, and the same everywhere.
 

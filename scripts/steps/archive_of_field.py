@@ -1,8 +1,8 @@
 """Write the archive of a field."""
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import yaml
@@ -18,7 +18,7 @@ from gammastack.archive.pack import (
     write_manifest,
 )
 from gammastack.archive.ro_crate import About, crate_metadata
-from gammastack.errors import InputError
+from gammastack.errors import DamagedResult, InputError
 from gammastack.files.layout import product_at
 from gammastack.provenance.origin import sha256_of
 from gammastack.provenance.records import (
@@ -58,8 +58,7 @@ def run(inputs, outputs, origin, *, project, config):
         "terms": f" (`{TERMS}/`)" if inputs["terms"] else "",
         **_facts(field, products),
     }
-    with TemporaryDirectory(dir=field) as temporary:
-        folder = Path(temporary)
+    with _folder_beside(field) as folder:
         for name, path in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
@@ -72,6 +71,19 @@ def run(inputs, outputs, origin, *, project, config):
         pack(folder, outputs["archive"])
 
 
+@contextmanager
+def _folder_beside(field):
+    """Make a folder for the content of the archive, where nobody takes it for results."""
+    folder = field.with_name(f".archive-{field.name}")
+    # A process that was killed has left its own.
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _require_as_made(field, products, activities):
     made = {
         file["url"]: file["sha256"]
@@ -80,10 +92,7 @@ def _require_as_made(field, products, activities):
     }
     for path in products:
         if sha256_of(field / path) != made.get(path.as_posix()):
-            raise InputError(
-                f"{field / path}: it is not what gammastack wrote, and no archive is"
-                " made of it; delete it and start again"
-            )
+            raise DamagedResult(field / path, "its content is not what was written")
     for _, text in contradictions(activities):
         raise InputError(
             f"{field}: {text}. No archive is made of it; start again with --forceall"

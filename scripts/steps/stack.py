@@ -1,5 +1,7 @@
 """Add up the groups of runs of a field, and record what happened to each run."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -50,8 +52,9 @@ def run(
                 origins.append(group.origin)
         runs = pd.concat(tables).drop(columns="band")
         by_band[band] = runs = with_excluded(runs, excluded)
-        _require_few_failures(runs, max_failed, outputs["runs"])
-        require_used(runs.to_dict("records"), f"{paths['counts']}: ")
+        _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
+        where = Path(paths["counts"]).parent
+        require_used(runs.to_dict("records"), f"{where}: ")
         n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(
             stack,

@@ -1,7 +1,7 @@
 """Faults on demand, for a Python that finds this folder in PYTHONPATH.
 
 The variable FAULT, such as ``stack:killed``, names a step and what happens to the process
-that performs it: it is ``killed``; the whole invocation is ``terminated``, as by ``scancel``
+that performs it: it is ``killed``, perhaps not before the ``packing`` of an archive; the whole invocation is ``terminated``, as by ``scancel``
 or systemd; or the disk is ``full``.
 """
 
@@ -26,16 +26,23 @@ class Saboteur(MetaPathFinder):
 
         def load_with_fault(module):
             load(module)
-            module.run = with_fault(module.run)
+            if FAULT == "packing":
+                module.pack = killed
+            else:
+                module.run = with_fault(module.run)
 
         spec.loader.exec_module = load_with_fault
         return spec
 
 
+def killed(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def with_fault(run):
     def faulty(*arguments, **named):
         if FAULT == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
+            killed()
         if FAULT == "terminated":
             os.killpg(os.getpgrp(), signal.SIGTERM)
             signal.pause()

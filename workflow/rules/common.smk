@@ -154,7 +154,7 @@ def perform(input, output, params, record):
     outputs.pop("record", None)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
-        messages = call(
+        messages = call_with_whole_inputs(
             name, inputs, outputs, arguments, made_of, str(record), sys.argv
         )
     except Exception as error:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+from snakemake.caching.local import OutputFileCache
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
 from snakemake.settings.types import ExecMode
@@ -70,6 +71,18 @@ def parameters_of_job(rule_name, wildcards):
     }
 
 
+def maker_of(path):
+    """Return input, output, parameters and log of the job that makes a file.
+
+    Or None if it is not known, as in a process of one job.
+    """
+    for job in workflow.dag.jobs:
+        if path in [*job.output, *job.log]:
+            files = job.input, job.output, job.log
+            inputs, outputs, log = (named._plainstrings() for named in files)
+            return inputs, outputs, job.params, log
+
+
 def hash_files_once():
     """Let Snakemake hash an input once, and one whose time does not count not at all.
 
@@ -91,6 +104,10 @@ def hash_files_once():
 
 
 hash_files_once()
+
+
+# Snakemake lets all users write to the files of a shared cache.
+OutputFileCache.set_permissions = lambda self, path: os.chmod(path, 0o644)
 
 
 def leave_at_once():

@@ -8,7 +8,6 @@ Format: FITS standard 4.0, https://fits.gsfc.nasa.gov/standard40/fits_standard40
 """
 
 import gzip
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -18,7 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from gammastack.checksum import encode, fold, is_intact, ones_complement_sum
-from gammastack.errors import InputError
+from gammastack.errors import DamagedResult
 
 BLOCK = 2880
 CARD = 80
@@ -253,18 +252,6 @@ def _decoded(column, form):
     return column.astype(column.dtype.newbyteorder("="))
 
 
-@contextmanager
-def named_in_errors(path):
-    """Turn any error in the content of a result into an `InputError` that names it."""
-    try:
-        yield
-    # A damaged file can cause any error.
-    except Exception as error:
-        raise InputError(
-            f"{path}: damaged result ({error}); delete it and start again"
-        ) from error
-
-
 def read(path):
     """Read a file that `write` has written.
 
@@ -275,11 +262,16 @@ def read(path):
 
     Raises
     ------
-    InputError
-        If it is damaged.
+    DamagedResult
+        If it is not what was written.
     """
-    with named_in_errors(path):
+    try:
         return parse(Path(path).read_bytes())
+    except MemoryError:
+        raise
+    # A damaged file can cause any other error.
+    except Exception as error:
+        raise DamagedResult(path, error) from error
 
 
 def parse(content):

@@ -178,8 +178,8 @@ def read_image(path, name="PRIMARY"):
 
     Raises
     ------
-    gammastack.errors.InputError
-        If the file cannot be read.
+    gammastack.errors.DamagedResult
+        If the file is not what was written.
     """
     hdu = read(path)[name]
     return hdu.image, ImageGeometry.from_header(hdu.header), hdu.header

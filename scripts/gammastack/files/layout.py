@@ -154,8 +154,13 @@ def _pattern(file):
 
 def product_at(name):
     """Return the product at a path from the folder of its field; None if there is none."""
+    return next(iter(products_at(name)), None)
+
+
+def products_at(name):
+    """Return the products at a path from the folder of its field: several steps can make it."""
     found = (product for product in TABLE if _pattern(product.file).fullmatch(name))
-    return next((product for product in found if "{field}" in product.file), None)
+    return [product for product in found if "{field}" in product.file]
 
 
 def unit_of(product, for_integral_flux):

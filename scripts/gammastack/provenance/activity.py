@@ -10,7 +10,7 @@ import platform
 import socket
 import sys
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gammastack.errors import InputError
 from gammastack.provenance.origin import Origin, entities
-from gammastack.provenance.records import FOLDER, field_folder, record_of_run
+from gammastack.provenance.records import FOLDER, field_folder, require_as_recorded
 from gammastack.version import __version__
 
+# Begins the names of files that are not complete.
+STAGED = ".part-"
 ENVIRONMENT = (
     "CONDA_DEFAULT_ENV",
     "CONDA_PREFIX",
@@ -64,11 +65,12 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     """
     field = field_folder(record)
     read = entities(inputs, field)
-    _require_as_recorded(read, field)
+    require_as_recorded(read, field)
     origin = Origin.of(name, software, read, params.get("obs_id", 0))
     _reset_peak_memory()
     start = datetime.now(UTC)
-    warnings = list(run(inputs, outputs, origin, **params) or [])
+    with staged(outputs) as paths:
+        warnings = list(run(inputs, paths, origin, **params) or [])
     stop = datetime.now(UTC)
     _write(
         record,
@@ -95,19 +97,42 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
     return warnings
 
 
-def _require_as_recorded(files, field):
-    """Refuse images of runs that do not match their record, such as those of a damaged cache."""
-    urls = {file["url"]: file["sha256"] for file in files if file["kind"] == "result"}
-    for url in urls:
-        record = record_of_run(url)
-        if record is None or not (field / record).is_file():
-            continue
-        for file in json.loads((field / record).read_bytes())["output"]:
-            if urls.get(file["url"], file["sha256"]) != file["sha256"]:
-                raise InputError(
-                    f"{field / file['url']}: damaged result, its content is not what was"
-                    " written; delete it and start again"
-                )
+@contextmanager
+def staged(outputs, prefix=STAGED):
+    """Provide paths for outputs that appear under their names together, when all are complete.
+
+    Whoever reads results while they are made, or after the process was killed, finds whole
+    files. An output that is a link, as into a shared cache, is replaced where it points to.
+
+    Parameters
+    ----------
+    outputs : dict of str to str
+        Paths by name.
+    prefix : str
+        Of the names of the files until then.
+    """
+    targets = {name: _target(path) for name, path in outputs.items()}
+    paths = {
+        name: os.path.join(os.path.dirname(path), prefix + os.path.basename(path))
+        for name, path in targets.items()
+    }
+    try:
+        yield paths
+        for name, path in targets.items():
+            os.replace(paths[name], path)
+    except BaseException:
+        for path in paths.values():
+            with suppress(OSError):
+                os.unlink(path)
+        raise
+
+
+def _target(path):
+    if os.path.islink(path):
+        target = os.path.realpath(path)
+        if os.access(os.path.dirname(target), os.W_OK):
+            return target
+    return path
 
 
 def write_failure(record, name, message):
@@ -120,7 +145,8 @@ def write_failure(record, name, message):
 def _write(path, activity, indent=1):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(activity, indent=indent)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    with staged({"record": path}) as paths:
+        Path(paths["record"]).write_text(text + "\n", encoding="utf-8")
 
 
 def _isot(time):
@@ -148,7 +174,9 @@ def _write_system(folder):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"system-{digest}.json"
     if not path.exists():
-        path.write_text(system, encoding="utf-8")
+        # Another process may be writing the same.
+        with staged({"system": path}, f"{STAGED}{os.getpid()}-") as paths:
+            Path(paths["system"]).write_text(system, encoding="utf-8")
     return path.name
 
 

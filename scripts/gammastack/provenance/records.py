@@ -6,11 +6,12 @@ and those of single runs beside their images, with which they travel through a c
 
 import json
 import re
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from gammastack.errors import InputError
-from gammastack.files.layout import product_at
+from gammastack.errors import DamagedResult, InputError
+from gammastack.files.layout import products_at
 
 FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
@@ -34,15 +35,92 @@ def field_folder(record):
     return Path(record).parents[1]
 
 
-def record_of_run(name):
-    """Return the record beside the images of a run; None if the file is something else.
+def require_as_recorded(files, folder):
+    """Refuse results that are not what the records of their makers say.
 
-    Both names are relative to the folder of the field.
+    Parameters
+    ----------
+    files : list of dict
+        As `gammastack.provenance.origin.entities` describes them.
+    folder : pathlib.Path
+        From which they are named: that of a field, or of all fields.
+
+    Raises
+    ------
+    gammastack.errors.DamagedResult
     """
-    product = product_at(name)
-    if product is None or product.name != "images":
-        return None
-    return Path(name).with_suffix(".json").as_posix()
+    found = {
+        folder / file["url"]: file["sha256"]
+        for file in files
+        if file["kind"] == "result"
+    }
+    records = {record for path in found for record in _records_of(path, folder)}
+    written = {}
+    for record in sorted(records):
+        for file in _parse(record, record.read_bytes()).get("output", []):
+            path = field_folder(record) / file["url"]
+            written.setdefault(path, set()).add(file["sha256"])
+    for path, digest in found.items():
+        if digest not in written.get(path, [digest]):
+            raise DamagedResult(path, "its content is not what was written")
+
+
+def altered_results(records, sha256):
+    """Return results that were changed after they were made: time and content are others.
+
+    Parameters
+    ----------
+    records : iterable of pathlib.Path
+        Damaged ones are passed over.
+    sha256 : callable
+        Returns the hash of a file.
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
+    made = {}
+    for record in sorted(records, key=_time):
+        with suppress(DamagedResult):
+            for file in _parse(record, record.read_bytes()).get("output", []):
+                path = field_folder(record) / file["url"]
+                made[path] = _time(record), file["sha256"]
+    return [
+        path
+        for path, (time, digest) in made.items()
+        if path.is_file() and _time(path) > time and sha256(str(path)) != digest
+    ]
+
+
+def _time(path):
+    return path.stat().st_mtime_ns
+
+
+def _records_of(path, folder):
+    """Return the records of the steps that may have made a result."""
+    parts = path.relative_to(folder).parts
+    for depth in (0, 1):
+        field = folder.joinpath(*parts[:depth])
+        for product in products_at("/".join(parts[depth:])):
+            if product.name == "images":
+                yield from filter(Path.is_file, [path.with_suffix(".json")])
+            else:
+                yield from field.glob(f"{FOLDER}/{product.step}.json")
+                yield from field.glob(f"{FOLDER}/{product.step}-*.json")
+
+
+def _parse(name, content):
+    """Return a record, or the description of a machine."""
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamagedResult(name, error) from error
+    if not isinstance(record, dict):
+        raise DamagedResult(name, "no JSON object")
+    is_activity = record.get("status") == "completed"
+    if is_activity and (fault := _fault(record, ACTIVITY)):
+        raise DamagedResult(name, fault)
+    return record
 
 
 def is_record(name):
@@ -55,7 +133,10 @@ def read_folder(folder):
     folder = Path(folder)
     paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*.json")]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
-    return read_records({name: (folder / name).read_bytes() for name in names})
+    try:
+        return read_records({name: (folder / name).read_bytes() for name in names})
+    except DamagedResult as damaged:
+        raise DamagedResult(folder / damaged.path, damaged.reason) from damaged
 
 
 def read_records(files):
@@ -76,24 +157,16 @@ def read_records(files):
 
     Raises
     ------
-    InputError
+    gammastack.errors.DamagedResult
         If a file is damaged.
     """
     activities, systems = [], {}
     for name in filter(is_record, files):
-        try:
-            content = json.loads(files[name])
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{name}: damaged record ({error}); {REMEDY}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{name}: damaged record (no JSON object); {REMEDY}")
-        is_activity = content.get("status") == "completed"
-        if is_activity and (fault := _fault(content, ACTIVITY)):
-            raise InputError(f"{name}: damaged record ({fault}); {REMEDY}")
+        content = _parse(name, files[name])
         file = name.rsplit("/", 1)[-1]
         if file.startswith("system-"):
             systems[file] = content
-        elif is_activity:
+        elif content.get("status") == "completed":
             activities.append({"record": name, **content})
     return activities, systems
 

@@ -1,0 +1,411 @@
+"""What breaks: faults go into builds and updates, and the same command is given again.
+
+A small project is built, and updated in three ways, without disturbance: these results are
+the truth. Then, each time in a copy, something goes wrong, and all products are compared
+with the truth, bit for bit. The result is a Markdown table on the standard output.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest
+from itertools import chain, cycle, islice
+from pathlib import Path
+
+import psutil
+import yaml
+from astropy.io import fits
+from updates import FIELD, SNAKEMAKE, make_store
+
+from compare import NOT_COPIED
+
+HERE = Path(__file__).resolve().parent
+N_RUNS = 6
+RUN = "store/run_1002.fits"
+CIRCLE = {"center": FIELD["center"], "radius": "0.3 deg"}
+# How it ended; the last one must not happen
+ENDS = (
+    "healed by the same command",
+    "healed after the advised command",
+    "told but not healed",
+    "silent",
+)
+SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+DAY = 86400
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=[*FAULTS])
+    parser.add_argument("--kills", type=int, default=120, help="at random moments")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scratch", help="folder for temporary files")
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        lab = Lab(Path(scratch))
+        found = {}
+        outcomes = chain.from_iterable(
+            FAULTS[name](lab, arguments.kills) for name in arguments.faults
+        )
+        for fault, end in outcomes:
+            found.setdefault(fault, Counter())[end] += 1
+            print(f"{fault}: {end}", file=sys.stderr, flush=True)
+    print(table(found))
+
+
+def table(found):
+    """Return the Markdown table of how often each fault ended in which way."""
+    lines = [
+        f"| fault | tries | {' | '.join(ENDS)} |",
+        f"|---|{'---|' * (1 + len(ENDS))}",
+    ]
+    for fault, ends in found.items():
+        counts = [ends.total(), *(ends[end] for end in ENDS)]
+        lines.append(f"| {fault} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
+
+
+# Changes of a built project
+
+
+def from_scratch(project):
+    """Build it."""
+
+
+def nothing(project):
+    """Leave the built project as it is."""
+
+
+def events(project):
+    """Replace an event file, in the same way each time."""
+    with fits.open(project / RUN) as hdus:
+        hdus["EVENTS"].data["ENERGY"][::10] *= 1.5
+        # The default comment holds the time
+        hdus["EVENTS"].add_checksum(when="changed")
+        hdus.writeto(project / "new.fits")
+    os.replace(project / "new.fits", project / RUN)
+
+
+def exclusion(project):
+    configure(project, exclusion_mask=[CIRCLE])
+
+
+def radius(project):
+    configure(project, radius="0.2 deg")
+
+
+CHANGES = (from_scratch, events, exclusion, radius)
+
+
+def configure(project, **settings):
+    config = {"fields": {"sky": {"datastore": "store", **FIELD, **settings}}}
+    (project / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Hashes of the products by path, and how long it took to make them."""
+
+    products: dict
+    seconds: float
+
+
+class Lab:
+    """A project as it is before and after it was built, and the truth for each change.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path
+        Folder for all of them.
+    """
+
+    def __init__(self, scratch):
+        self.scratch, self.truth = scratch, {}
+        self._new, self._built = scratch / "new", scratch / "built"
+        shutil.copytree(HERE.parent, self._new, ignore=NOT_COPIED, symlinks=True)
+        make_store(self._new, N_RUNS)
+        for name in (".snakemake", "results"):
+            shutil.rmtree(self._new / name)
+        configure(self._new)
+        for change in CHANGES:
+            with self.copy(change) as project:
+                start = time.perf_counter()
+                done = invoke(project)
+                if done.returncode:
+                    raise RuntimeError(done.stdout)
+                seconds = time.perf_counter() - start
+                self.truth[change] = Truth(products(project), seconds)
+                if change is from_scratch:
+                    shutil.copytree(project, self._built)
+                    self.truth[nothing] = self.truth[change]
+
+    @contextmanager
+    def copy(self, change):
+        """Provide a copy to build, or a built one with a change that is not yet followed."""
+        project = self.scratch / "project"
+        shutil.copytree(self._new if change is from_scratch else self._built, project)
+        change(project)
+        try:
+            yield project
+        finally:
+            shutil.rmtree(project)
+
+    def kinds(self):
+        """Return one result of each kind, and the records."""
+        results = self._built / "results"
+        names = [str(path.relative_to(results)) for path in files_in(results)]
+        several = ("sky/runs/", "sky/provenance/system")
+        first = {
+            (name.startswith(several) and name[:9] + name[-5:]) or name: name
+            for name in names
+        }
+        return sorted(first.values())
+
+
+def files_in(results):
+    return sorted(path for path in results.rglob("*") if path.is_file())
+
+
+def products(project):
+    """Return hashes of all results by path but for the records, which hold times."""
+    results, found = project / "results", {}
+    for path in files_in(results):
+        if path.suffix != ".json":
+            with open(path, "rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+            found[str(path.relative_to(results))] = digest
+    return found
+
+
+# The command, and how it ends
+
+
+def start(project):
+    return psutil.Popen(
+        [SNAKEMAKE, "--cores", "2"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def invoke(project, *options):
+    return subprocess.run(
+        [SNAKEMAKE, "--cores", "2", *options],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def end_of(project, truth):
+    """Give the same command again, and what it advises; return how that ends."""
+    done, how = invoke(project), ENDS[0]
+    if done.returncode and "--unlock" in done.stdout:
+        invoke(project, "--unlock")
+        done, how = invoke(project), ENDS[1]
+    elif done.returncode and "same command again" in done.stdout:
+        done, how = invoke(project), ENDS[1]
+    if done.returncode:
+        print(done.stdout, file=sys.stderr)
+        return ENDS[2]
+    return how if is_right(project, truth) else ENDS[3]
+
+
+def is_right(project, truth):
+    """Whether products are the truth, and records what `verify` expects."""
+    command = [sys.executable, "scripts/verify.py", "results", "--datastore", "store"]
+    verified = subprocess.run(command, cwd=project, capture_output=True, check=False)
+    wrong = truth.products.items() ^ products(project).items()
+    if wrong or verified.returncode:
+        names = sorted({name for name, _ in wrong})
+        print(names, verified.stdout.decode(), file=sys.stderr)
+    return not wrong and verified.returncode == 0
+
+
+# Faults: how each is called, and how it ended
+
+
+def kills(lab, n_kills):
+    """Send signals at random moments."""
+    for kill in islice(cycle(random.sample(KILLS, len(KILLS))), n_kills):
+        yield killed(lab, *kill)
+
+
+def killed(lab, change, sent, victim):
+    """Send a signal, and again if it came too late."""
+    target = f"{sent.name} to {victim.__name__}"
+    what = "a cold build" if change is from_scratch else "an update"
+    while True:
+        with lab.copy(change) as project:
+            process = start(project)
+            time.sleep(random.uniform(0.2, 1) * lab.truth[change].seconds)
+            if not victim(process, sent):
+                process.communicate()
+                continue
+            process.communicate()
+            return f"{target} in {what}", end_of(project, lab.truth[change])
+
+
+def main_process(process, sent):
+    if process.poll() is None:
+        process.send_signal(sent)
+        return True
+
+
+def process_group(process, sent):
+    if process.poll() is None:
+        os.killpg(process.pid, sent)
+        return True
+
+
+def worker(process, sent):
+    """Hit one of the processes of the pool; return whether there was one."""
+    try:
+        children = process.children(recursive=True)
+        python = [one for one in children if "forkserver" in " ".join(one.cmdline())]
+        random.choice(python).send_signal(sent)
+    except (psutil.NoSuchProcess, IndexError):
+        return False
+    return True
+
+
+KILLS = [
+    (change, sent, victim)
+    for change in CHANGES
+    for victim, signals in (
+        (main_process, SIGNALS),
+        (process_group, SIGNALS),
+        (worker, SIGNALS[:2]),
+    )
+    for sent in signals
+]
+
+
+def full_disks(lab, n_kills):
+    """Make results on disks of several sizes, which are then enlarged."""
+    for change in CHANGES:
+        yield from full_disks_in(lab, change)
+
+
+def full_disks_in(lab, change):
+    size = sum(path.stat().st_size for path in files_in(lab._built / "results")) // 1024
+    fault = f"disk full in {'a cold build' if change is from_scratch else 'an update'}"
+    for tenths in range(1, 10):
+        with lab.copy(change) as project:
+            results, kept = project / "results", project / "kept"
+            files = files_in(results)
+            # Whole pages, and one for each file
+            used = sum(path.stat().st_size // 4096 + 2 for path in files) * 4
+            room = used + size * tenths // (20 if files else 10)
+            if files:
+                results.rename(kept)
+            results.mkdir()
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", results]
+            if subprocess.run(mount, check=False, capture_output=True).returncode:
+                print("not tried: file systems cannot be mounted here", file=sys.stderr)
+                return
+            try:
+                if files:
+                    subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
+                done = invoke(project)
+                if done.returncode == 0:
+                    if not is_right(project, lab.truth[change]):
+                        yield fault, ENDS[3]
+                    continue
+                if "No space left" not in done.stdout:
+                    print(done.stdout, file=sys.stderr)
+                larger = ["mount", "-o", "remount,size=1g", results]
+                subprocess.run(larger, check=True)
+                yield fault, end_of(project, lab.truth[change])
+            finally:
+                subprocess.run(["umount", results], check=True)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damages(lab, n_kills):
+    """Damage a file of each kind between two invocations."""
+    for number, name in enumerate(lab.kinds()):
+        for change in (nothing, radius):
+            damage = (flip, truncate)[(number + (change is radius)) % 2]
+            yield damaged(lab, change, name, damage)
+
+
+def damaged(lab, change, name, damage):
+    kind = "a record" if name.endswith(".json") else "a result"
+    before = "an update" if change is radius else "an invocation"
+    with lab.copy(change) as project:
+        damage(project / "results" / name)
+        end = end_of(project, lab.truth[change])
+    if end == ENDS[3]:
+        print("silent:", name, damage.__name__, file=sys.stderr)
+    return f"{kind}: {damage.__name__} before {before}", end
+
+
+def replacements(lab, n_kills):
+    """Replace an event file at random moments of a build."""
+    for _ in range(6):
+        yield replaced_while_read(lab)
+
+
+def replaced_while_read(lab):
+    with lab.copy(from_scratch) as project:
+        process = start(project)
+        time.sleep(random.uniform(0.2, 1) * lab.truth[from_scratch].seconds)
+        events(project)
+        process.communicate()
+        return "an event file replaced during a build", end_of(
+            project, lab.truth[events]
+        )
+
+
+def wrong_times(lab, n_kills):
+    """Let files have times of the next day."""
+    for change in lab.truth:
+        for folder in ("results", "store"):
+            yield in_the_future(lab, change, folder)
+
+
+def in_the_future(lab, change, folder):
+    with lab.copy(change) as project:
+        for path in files_in(project / folder):
+            os.utime(path, (time.time() + DAY,) * 2)
+        return f"times of {folder} one day in the future", end_of(
+            project, lab.truth[change]
+        )
+
+
+FAULTS = {
+    "kills": kills,
+    "disks": full_disks,
+    "damages": damages,
+    "replacements": replacements,
+    "times": wrong_times,
+}
+
+
+if __name__ == "__main__":
+    main()
