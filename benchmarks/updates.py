@@ -1,7 +1,6 @@
 """What many runs cost: cold, nothing to do, and one more run, for N runs in one field.
 
-Some runs are simulated; all others are links to their files under another OBS_ID in the
-index of the store. For each N the first N runs are made from the start, then one is added.
+Some runs are simulated; all others are copies of their files with another OBS_ID. For each N the first N runs are made from the start, then one is added.
 The result is a Markdown table on the standard output.
 """
 
@@ -61,9 +60,11 @@ def make_store(project, n_runs):
     config = {"simulation": simulation, "fields": {"sky": FIELD}}
     snakemake(project, config, "results/simulated-dl3/obs-index.fits.gz")
     store = Path(shutil.move(project / "results" / "simulated-dl3", project / "store"))
-    for number in range(n_simulated, n_runs):
-        copy = store / f"run_{FIRST_RUN + number}.fits"
-        copy.hardlink_to(store / f"run_{FIRST_RUN + number % n_simulated}.fits")
+    for first in range(FIRST_RUN, FIRST_RUN + n_simulated):
+        with fits.open(store / f"run_{first}.fits", memmap=False) as hdus:
+            for obs_id in range(first + n_simulated, FIRST_RUN + n_runs, n_simulated):
+                hdus["EVENTS"].header["OBS_ID"] = obs_id
+                hdus.writeto(store / f"run_{obs_id}.fits", checksum=True)
     for name in ("obs-index.fits.gz", "hdu-index.fits.gz"):
         table = Table.read(store / name, 1)
         copies = [
