@@ -248,7 +248,7 @@ def kills(lab, n_kills):
 
 def killed(lab, change, sent, victim):
     """Send a signal, and again if it came too late."""
-    target = f"{sent.name} to {victim.__name__}"
+    target = f"{sent.name} to {victim.__name__.replace('_', ' ')}"
     what = "a cold build" if change is from_scratch else "an update"
     while True:
         with lab.copy(change) as project:
