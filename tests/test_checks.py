@@ -41,7 +41,7 @@ def run_with_events(center=POINTING, time=None, n_events=N_EVENTS):
         "TIME": time,
         "RA": ra + random.normal(size=len(time)) / np.cos(np.radians(dec)),
         "DEC": dec + random.normal(size=len(time)),
-        "ENERGY": random.uniform(1, 10, len(time)),
+        "ENERGY": random.uniform(1, 4, len(time)),
     }
     for name, column in run["events"].columns.items():
         column.values = values[name]
@@ -138,6 +138,22 @@ def shifted(run):
         column.values = column.values + 1
 
 
+def energies(value):
+    def change(run):
+        run["events"].columns["ENERGY"].values[:] = value
+
+    return change
+
+
+def wide(run):
+    for end in ("LO", "HI"):
+        run["aeff"].columns[f"THETA_{end}"].values *= 60
+
+
+def at_zero(run):
+    run["events"].columns["RA"].values[:2] = 0
+
+
 def hole(run):
     values = AREA.copy()
     values[0, 1] = 0
@@ -161,6 +177,10 @@ def hole(run):
         (area(AREA.T * [1, 3]), "the effective area grows with the offset"),
         (rate(RATE), "the background rate is largest at high energies"),
         (shifted, "the background model is not centred on the pointing"),
+        (energies(0.1), "effective area is empty at the energies of 100% of the"),
+        (energies(0.1), "background model is empty at the energies of 100% of"),
+        (wide, "the effective area reaches to 180 deg"),
+        (at_zero, "RA or DEC of 2 events is exactly 0"),
         (area(AREA.T * 1e4), "the largest effective area is 9e+08 m2"),
         (hole, "EFFAREA is 0 in 1 bins between bins that are not"),
     ],

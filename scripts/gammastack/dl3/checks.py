@@ -38,7 +38,10 @@ MANY_HOLES = 10
 # Those of H.E.S.S. are at 0.70 to 0.79 (area by energy), 0.41 to 0.48 (area by offset), and
 # 0.15 to 0.36 (rate by energy).
 AREA_ENERGY, AREA_OFFSET, RATE_ENERGY = 0.5, 0.55, 0.5
-LARGEST_FIRST_OFFSET = 0.5  # deg
+LARGEST_FIRST_OFFSET = 0.1  # deg
+LARGEST_OFFSET, LARGEST_ENERGY = 15.0, 1e4  # deg, TeV
+# Of the events of H.E.S.S. up to 0.6 % have energies for which a response is empty.
+LARGEST_UNKNOWN = 0.2
 
 
 def require_events_in_field(observation, where):
@@ -190,6 +193,8 @@ def _events(observation, index_row):
     stop = observation.declared.get("TSTOP", np.inf) + 1
     if n_beyond := int(np.sum((events.time < start) | (events.time > stop))):
         yield Finding(WARNING, f"{n_beyond} events are not between TSTART and TSTOP")
+    if (n_zero := int(np.sum((events.ra == 0) | (events.dec == 0)))) > 1:
+        yield Finding(WARNING, f"RA or DEC of {n_zero} events is exactly 0")
     near = _offset(observation) < FIELD_OF_VIEW
     if (far := np.mean(~near)) > MANY:
         yield Finding(
@@ -256,12 +261,37 @@ def _axes(observation):
             texts.append("the effective area grows with the offset")
         if aeff.offset[0][0] > LARGEST_FIRST_OFFSET:
             texts.append(f"the effective area begins at {aeff.offset[0][0]:g} deg")
+        texts += _extent("effective area", aeff)
+        texts += _unknown("effective area", aeff, aeff.area.any(axis=0), observation)
     if (bkg := observation.bkg) is not None and bkg.rate.any():
         if _mean_bin(bkg.rate, axis=0) > RATE_ENERGY:
             texts.append("the background rate is largest at high energies")
         if not bkg.is_centred:
             texts.append("the background model is not centred on the pointing")
+        texts += _extent("background model", bkg)
+        filled = bkg.rate.reshape(len(bkg.rate), -1).any(axis=1)
+        texts += _unknown("background model", bkg, filled, observation)
     return [Finding(WARNING, f"{text}: are the axes right?") for text in texts]
+
+
+def _extent(name, response):
+    """Yield what is larger than that of any telescope."""
+    if response.offset_max > LARGEST_OFFSET:
+        yield f"the {name} reaches to {response.offset_max:g} deg"
+    if (high := response.energy[1][-1]) > LARGEST_ENERGY:
+        yield f"the {name} reaches to {high:g} TeV"
+
+
+def _unknown(name, response, filled, observation):
+    """Yield that many events have energies in bins that are not filled, if they have."""
+    energy = observation.events.energy
+    if len(energy) < FEW_EVENTS:
+        return
+    low, high = response.energy
+    bins = np.searchsorted(low, energy, side="right") - 1
+    known = (bins >= 0) & (energy < high[-1]) & filled[np.maximum(bins, 0)]
+    if (unknown := np.mean(~known)) > LARGEST_UNKNOWN:
+        yield f"the {name} is empty at the energies of {unknown:.0%} of the events"
 
 
 def _mean_bin(values, axis):

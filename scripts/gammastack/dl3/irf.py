@@ -295,8 +295,8 @@ class Background2D(_Background):
     @property
     def is_centred(self):
         """Return whether it begins at the pointing."""
-        first = self.offset[0][0]
-        return bool(first <= self.offset[1][-1] / 10)
+        low, high = self.offset
+        return bool(low[0] <= (high[0] - low[0]) / 2)
 
     def __post_init__(self):
         self._require_rate()
@@ -361,7 +361,7 @@ class Background3D(_Background):
     def is_centred(self):
         """Return whether it reaches equally far to opposite sides."""
         return all(
-            abs(low[0] + high[-1]) <= (high[-1] - low[0]) / 10
+            abs(low[0] + high[-1]) <= (high[0] - low[0]) / 2
             for low, high in (self.lon, self.lat)
         )
 
