@@ -1,6 +1,8 @@
 """Updates that fail: no later invocation takes maps of old data for up to date."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 from astropy.io import fits
@@ -8,7 +10,7 @@ from astropy.io import fits
 from dl3_files import edit
 from gammastack.archive.bundle import open_bundle
 from gammastack.archive.verify import report, verify
-from project import BAND, ROOT
+from project import BAND, ROOT, shell_environment
 
 MAP = f"results/sky/{BAND}/significance.fits"
 STEPS = ["run_images", "stack_group", "stack", "maps"]
@@ -68,6 +70,37 @@ def test_update_that_fails_in_one_step_after_the_other(
     assert project.snakemake().code == 0
     assert project.products() == expected
     assert verdict(project) == 0
+
+
+# Sends SIGTERM whenever the scheduler looks after jobs that have ended, with its lock
+TERMINATED = """
+import os, signal
+from snakemake import cli
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+finish_jobs = JobScheduler._finish_jobs
+
+def terminated(scheduler):
+    os.kill(os.getpid(), signal.SIGTERM)
+    finish_jobs(scheduler)
+
+JobScheduler._finish_jobs = terminated
+cli.main()
+"""
+
+
+def test_termination_at_any_moment_ends_the_invocation(project, changed):
+    change_events(project)
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED, "--cores", "2"],
+        cwd=project.folder,
+        env=shell_environment(),
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert project.snakemake().code == 0
+    assert project.products() == changed.products()
 
 
 def test_update_with_a_bad_event_file(project, built):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from snakemake.caching.local import OutputFileCache
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecMode
 
 
@@ -108,6 +109,19 @@ hash_files_once()
 
 # Snakemake lets all users write to the files of a shared cache.
 OutputFileCache.set_permissions = lambda self, path: os.chmod(path, 0o644)
+
+
+def end_gracefully(scheduler, *_):
+    """Handle SIGTERM: no more jobs.
+
+    Snakemake waits for a lock here, for ever if the signal came while its main thread held
+    it. The semaphore has a lock, too.
+    """
+    scheduler._user_kill = "graceful"
+    threading.Thread(target=scheduler._open_jobs.release).start()
+
+
+JobScheduler.exit_gracefully = end_gracefully
 
 
 def leave_at_once():
