@@ -8,6 +8,7 @@ with the truth, bit for bit. The result is a Markdown table on the standard outp
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -305,41 +306,48 @@ KILLS = [
 
 
 def full_disks(lab, n_kills):
-    """Make results on disks of several sizes, which are then enlarged."""
+    """Let the disk of the results be full from a random moment on."""
     for change in CHANGES:
-        yield from full_disks_in(lab, change)
+        for _ in range(6):
+            with lab.copy(change) as project, own_disk(project / "results") as mounted:
+                if not mounted:
+                    print("not tried: nothing can be mounted here", file=sys.stderr)
+                    return
+                yield full_disk(lab, change, project)
 
 
-def full_disks_in(lab, change):
-    size = sum(path.stat().st_size for path in files_in(lab._built / "results")) // 1024
-    fault = f"disk full in {'a cold build' if change is from_scratch else 'an update'}"
-    for tenths in range(1, 10):
-        with lab.copy(change) as project:
-            results, kept = project / "results", project / "kept"
-            files = files_in(results)
-            # Whole pages, and one for each file
-            used = sum(path.stat().st_size // 4096 + 2 for path in files) * 4
-            room = used + size * tenths // (20 if files else 10)
-            if files:
-                results.rename(kept)
-            results.mkdir()
-            mount = ["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", results]
-            if subprocess.run(mount, check=False, capture_output=True).returncode:
-                print("not tried: file systems cannot be mounted here", file=sys.stderr)
-                return
+@contextmanager
+def own_disk(folder):
+    """Move a folder to a small file system in memory, if that is allowed."""
+    kept = folder.with_name("kept")
+    folder.mkdir(exist_ok=True)
+    folder.rename(kept)
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
+    mounted = not subprocess.run(mount, capture_output=True, check=False).returncode
+    try:
+        subprocess.run(["cp", "-a", f"{kept}/.", folder], check=True)
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", folder], check=True)
+
+
+def full_disk(lab, change, project):
+    process = start(project)
+    time.sleep(random.uniform(0.2, 1) * lab.truth[change].seconds)
+    filler = project / "results" / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        while process.poll() is None:
             try:
-                if files:
-                    subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
-                done = invoke(project)
-                if done.returncode == 0:
-                    continue
-                if "No space left" not in done.stdout:
-                    print(done.stdout, file=sys.stderr)
-                larger = ["mount", "-o", "remount,size=1g", results]
-                subprocess.run(larger, check=True)
-                yield fault, end_of(project, lab.truth[change])
-            finally:
-                subprocess.run(["umount", results], check=True)
+                file.write(bytes(4096))
+            except OSError:
+                time.sleep(0.01)
+    text, _ = process.communicate()
+    filler.unlink()
+    rule = re.search(r"Failed (\w+)", text)
+    fault = f"disk full, {rule[1] if rule else 'but no job failed'}"
+    return fault, end_of(project, lab.truth[change])
 
 
 def flip(path):

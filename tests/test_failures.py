@@ -162,6 +162,15 @@ def test_damaged_results_in_an_update(project, changed):
     assert verdict(project) == 0
 
 
+def test_what_a_killed_process_has_left_is_no_record(project):
+    left = project.folder / "results" / "sky" / "provenance" / ".part-stack.json"
+    left.write_text("{")
+    assert verdict(project) == 0
+    project.change_config(radius="0.3 deg")
+    assert project.snakemake().code == 0
+    assert verdict(project) == 0
+
+
 def test_damaged_result_without_the_profile(project, built):
     """A process of one job knows no other jobs: the same command again heals."""
     flip(project.folder / "results" / "sky" / "groups" / "all.fits")

@@ -15,7 +15,8 @@ from gammastack.files.layout import products_at
 
 FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
-RECORD = re.compile(rf"{FOLDER}/[^/]+\.json|runs/\d+\.json")
+# The name of a file that is not complete begins with a dot.
+RECORD = re.compile(rf"{FOLDER}/[^/.][^/]*\.json|runs/\d+\.json")
 
 FILE = {"role": str, "kind": str, "url": str, "sha256": str}
 # A completed activity has at least these keys, with values of these types.
