@@ -156,7 +156,7 @@ def read_observation(obs_id, hdus):
     """
     paths = sorted({location.path for location in hdus.values()})
     # A damaged header can cause any error.
-    with naming_the_file(", ".join(paths)):
+    with naming_the_file(", ".join(map(str, paths))):
         return _read_observation(obs_id, hdus, paths)
 
 
