@@ -1,6 +1,5 @@
 # Which runs a field has, where their files are, and how they are divided.
 
-from gammastack.dl3.coverage import has_effective_areas, require_covered
 from gammastack.dl3.datastore import DataStore, listing
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
@@ -77,6 +76,9 @@ def without_exposure(field):
         return False
     store, runs = datastore(field.datastore), selected_runs(field.name)
     if field.has_acceptance:
+        # Importing the reader is slow, and most configurations do not need it here.
+        from gammastack.dl3.coverage import has_effective_areas
+
         return not has_effective_areas(store, runs)
     return not any(store.lists(obs_id, "aeff") for obs_id in runs)
 
@@ -94,6 +96,8 @@ for field in settings.fields.values():
 
 def check_coverage():
     """Refuse settings that the responses of no run cover, before their images are made."""
+    from gammastack.dl3.coverage import require_covered
+
     fields = {
         (
             field.datastore,
