@@ -1,5 +1,6 @@
 """What is odd about a run is said, and what cannot be is refused."""
 
+import gzip
 import re
 
 import numpy as np
@@ -339,4 +340,18 @@ def test_right_ascension_that_cannot_be(tmp_path):
     run["events"].columns["RA"].values[:3] = 361
     path = write_run(tmp_path / "run.fits", run)
     with refused(path, "EVENTS", "3 of 2000 events cannot be: RA is not between"):
+        read_observation(OBS_ID, locations(path))
+
+
+def test_compressed_file(tmp_path):
+    """In several members, cut, and one that unpacks to more than any DL3 file."""
+    content = write_run(tmp_path / "run.fits", run_with_events()).read_bytes()
+    path, half = tmp_path / "run.fits.gz", len(content) // 2
+    path.write_bytes(gzip.compress(content[:half]) + gzip.compress(content[half:]))
+    assert len(read_observation(OBS_ID, locations(path)).events.time) == N_EVENTS
+    path.write_bytes(gzip.compress(content)[:-100])
+    with refused(path, "truncated"):
+        read_observation(OBS_ID, locations(path))
+    path.write_bytes(gzip.compress(bytes(2**20), 1) * 513)
+    with refused(path, "unpacks to more than 512 MB"):
         read_observation(OBS_ID, locations(path))

@@ -49,7 +49,7 @@ def require_events_in_field(observation, where):
 
     These are most of the events, or a right ascension that is not wrapped is not one.
     """
-    far = _offset(observation) > FIELD_OF_VIEW
+    far = observation.event_offset > FIELD_OF_VIEW
     ra = observation.events.ra
     if n_odd := int(np.sum(far & ((ra < 0) | (ra > 360)))):
         raise InputError(
@@ -85,12 +85,6 @@ def findings(observation, index_row):
         *_events(observation, index_row),
         *_responses(observation),
     ]
-
-
-def _offset(observation):
-    pointing = observation.pointing
-    events = unit_vectors(observation.events.ra, observation.events.dec)
-    return separation(events, unit_vectors(pointing.ra, pointing.dec))
 
 
 def _graded(difference, tolerance, text):
@@ -195,7 +189,7 @@ def _events(observation, index_row):
         yield Finding(WARNING, f"{n_beyond} events are not between TSTART and TSTOP")
     if (n_zero := int(np.sum((events.ra == 0) | (events.dec == 0)))) > 1:
         yield Finding(WARNING, f"RA or DEC of {n_zero} events is exactly 0")
-    near = _offset(observation) < FIELD_OF_VIEW
+    near = observation.event_offset < FIELD_OF_VIEW
     if (far := np.mean(~near)) > MANY:
         yield Finding(
             WARNING,
@@ -204,7 +198,7 @@ def _events(observation, index_row):
     if not near.any():
         return
     pointing = observation.pointing
-    center = unit_vectors(events.ra[near], events.dec[near]).mean(axis=1)
+    center = observation.event_vectors[:, near].mean(axis=1)
     center /= np.linalg.norm(center)
     shift = float(separation(center, unit_vectors(pointing.ra, pointing.dec)))
     if shift > CENTER_TOLERANCE:

@@ -6,6 +6,7 @@ Format: GADF v0.3, DOI 10.5281/zenodo.7304668.
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from astropy import units as u
@@ -14,6 +15,7 @@ from astropy.time import Time
 from gammastack.dl3.checks import require_events_in_field
 from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
 from gammastack.dl3.table import Table, naming_the_file, open_file
+from gammastack.sky.sphere import separation, unit_vectors
 
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
@@ -119,6 +121,17 @@ class Observation:
     declared: dict = field(default_factory=dict)
     findings: tuple = ()
 
+    @cached_property
+    def event_vectors(self):
+        """Return the directions of the events as unit vectors, shape (3, n)."""
+        return unit_vectors(self.events.ra, self.events.dec)
+
+    @cached_property
+    def event_offset(self):
+        """Return the angles in deg between events and pointing, shape (n,)."""
+        center = unit_vectors(self.pointing.ra, self.pointing.dec)
+        return separation(self.event_vectors, center)
+
     @property
     def ontime(self):
         """Return the total good time in s."""
@@ -184,12 +197,13 @@ def _read_observation(obs_id, hdus, paths):
         bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
         declared=_declared(header),
     )
-    require_events_in_field(observation, events_table.where)
     for kind in ("aeff", "bkg"):
         if kind in tables:
             _check_owner(tables[kind], obs_id)
     found = [finding for table in tables.values() for finding in table.findings]
-    return replace(observation, findings=tuple(found))
+    observation = replace(observation, findings=tuple(found))
+    require_events_in_field(observation, events_table.where)
+    return observation
 
 
 def _check_owner(table, obs_id):

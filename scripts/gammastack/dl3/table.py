@@ -4,8 +4,8 @@ The content of a file is not trusted: each table is checked before it is used, a
 messages name the file and the HDU. What is odd but usable is collected as findings.
 """
 
-import gzip
 import re
+import zlib
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
@@ -23,8 +23,7 @@ from gammastack.errors import InputError, NotCoveredError
 
 # TFORM of a column of numbers
 NUMBERS = "BIJKED"
-# astropy would read on for ever.
-NEGATIVE_SIZE = re.compile(rb"(?:NAXIS\d*|PCOUNT|GCOUNT) *= +-\d")
+NEGATIVE_SIZE = re.compile(rb"\w+ *= +-\d")
 GZIP_MAGIC = b"\x1f\x8b"
 # No DL3 file is so large; a small file that unpacks to more is meant to fill the memory.
 LARGEST_UNPACKED = 2**29  # bytes
@@ -260,7 +259,7 @@ def open_file(path):
         if content.startswith(GZIP_MAGIC):
             # All is read at once: seeking in a compressed file starts over each time.
             content = _unpacked(content, path)
-        if NEGATIVE_SIZE.search(content):
+        if _has_negative_size(content):
             raise ValueError("a size in a header is negative")
         hdulist = fits.open(BytesIO(content))
     with hdulist:
@@ -269,10 +268,27 @@ def open_file(path):
         yield File(content, hdus)
 
 
+def _has_negative_size(content):
+    """Return whether a header has a negative size: astropy would read on for ever."""
+    for key in (b"NAXIS", b"PCOUNT", b"GCOUNT"):
+        place = content.find(key)
+        while place >= 0:
+            if NEGATIVE_SIZE.match(content, place):
+                return True
+            place = content.find(key, place + 1)
+    return False
+
+
 def _unpacked(content, path):
     """Return what is in the content of a gzip file."""
-    with gzip.GzipFile(fileobj=BytesIO(content)) as file:
-        unpacked = file.read(LARGEST_UNPACKED + 1)
+    unpacked = b""
+    while content.startswith(GZIP_MAGIC) and len(unpacked) <= LARGEST_UNPACKED:
+        # In one piece it takes half of the time that the module gzip does.
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        unpacked += member.decompress(content, LARGEST_UNPACKED + 1 - len(unpacked))
+        if not member.eof and len(unpacked) <= LARGEST_UNPACKED:
+            raise EOFError("the compressed data end too early")
+        content = member.unused_data
     if len(unpacked) > LARGEST_UNPACKED:
         raise InputError(
             f"{path}: unpacks to more than {LARGEST_UNPACKED >> 20} MB, which no DL3 file"
