@@ -36,9 +36,9 @@ def test_faults():
 
 
 def test_load():
-    """Of 40 runs two are broken; a difference from runs.csv would be its exit code."""
-    report = run("load.py", "--runs=40")
-    assert "| cut | 1 | 1 |" in report and "| none | 38 | 0 |" in report
+    """Of 20 runs one is broken; a difference from runs.csv would be its exit code."""
+    report = run("load.py", "--runs=20")
+    assert "| cut | 1 | 1 |" in report and "| none | 19 | 0 |" in report
 
 
 def test_updates():
