@@ -559,7 +559,7 @@ def test_zenith_from_the_columns_of_the_index(hess_store, tmp_path, reads):
 
 def test_hess_release_without_index(hess_store, tmp_path):
     """The index is that of the release, whose numbers are float32, but for what it adds."""
-    (tmp_path / "data").symlink_to(hess_store.folder / "data")
+    (tmp_path / "data").symlink_to((hess_store.folder / "data").resolve())
     store = DataStore.from_dir(tmp_path)
     assert "105 runs found in 105 files" in store.note
     ours, theirs = store.observations, hess_store.observations
