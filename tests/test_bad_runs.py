@@ -55,8 +55,10 @@ DAMAGES = [
 
 def runs_of(project):
     """Return the table of the runs of the field."""
-    table = pd.read_csv(project.folder / "results/sky/runs.csv", index_col="OBS_ID")
-    return table.fillna({"reason": ""})
+    path = project.folder / "results/sky/runs.csv"
+    texts = dict.fromkeys(["reason", "warning"], str)
+    table = pd.read_csv(path, index_col="OBS_ID", dtype=texts)
+    return table.fillna(dict.fromkeys(texts, ""))
 
 
 def image(project, name):
@@ -178,6 +180,22 @@ def test_failures_with_the_same_reason_are_told_together():
     )
     assert "7: a; 8: b; and others. They are tried again" in text
     assert text.endswith("observations: {exclude: [1, 2, 3, 4, 5, 7, 8, 9]}")
+
+
+def test_run_that_is_not_like_the_others(project):
+    """Its effective area is plausible, but twice that of the others."""
+    path = project.folder / "store" / "run_1002.fits"
+    with fits.open(path) as hdus:
+        edit(hdus["AEFF"]).data["EFFAREA"] *= 2
+        hdus.writeto(path, overwrite=True)
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    runs = runs_of(project)
+    assert runs["status"].tolist() == ["used"] * 4
+    assert [obs_id for obs_id in runs.index if runs.loc[obs_id, "warning"]] == [1002]
+    text = "effective area on axis is 2 times that at similar zenith angles"
+    assert runs.loc[1002, "warning"] == text
+    assert f"1 of 4 runs have warnings: 1002: {text}" in " ".join(done.text.split())
 
 
 def test_acceptance_is_made_without_the_bad_run(project):

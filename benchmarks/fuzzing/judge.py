@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gammastack.config.fields import schema
 from gammastack.dl3.datastore import DataStore
@@ -14,6 +15,8 @@ from gammastack.errors import InputError
 from gammastack.files.run import RunFile
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.comparison import compare_runs
+from gammastack.stacking.run_table import run_table
 from gammastack.stacking.stack import stack_runs
 from steps.run_images import run as run_images
 
@@ -21,7 +24,7 @@ OUTCOMES = {
     "identical": "images and norm are those of the undamaged run, bit for bit",
     "failed": "the run is left out, with a reason that names the file",
     "dropped": "the run is left out for another reason",
-    "warned": "the images differ, and a warning says why",
+    "warned": "the images differ, or the run is missing, and a warning says why",
     "silent": "the images differ, or the run is missing, and nothing is said",
     "facts": "only OBS_ID, times, pointing or zenith differ, and nothing is said",
     "refused": "an error names the index file, before any run is read",
@@ -40,6 +43,9 @@ IMAGE = {"frame": "icrs", "projection": "TAN", "width": (4.0, 4.0), "binsz": 0.1
 FIELD = schema()["$defs"]["field"]["properties"]
 NORMS = {"bkg_scale_band": FIELD["bkg_scale_band"]["default"]}
 CONE = {"cone": 3.0}
+# The norms of the other runs of the field, relative to that of the undamaged one: they
+# scatter, as those of real runs do.
+OTHERS = (0.95, 1.0, 1.05)
 FACTS = ("OBS_ID", "ZENITH", "DATE-OBS", "DATE-END", "RA_PNT", "DEC_PNT")
 CARDS = (*FACTS, "FILENAME", "NOTE", "WARNING")
 KINDS = ("counts", "bkg", "exposure")
@@ -55,20 +61,29 @@ class Result:
     ----------
     images : dict of str to ndarray
         In the whole image, by kind.
-    record : dict
-        Of `stack_runs`.
+    runs : pandas.DataFrame
+        Of `run_table`, with this run alone.
     cards : dict
         Of the run file, what `CARDS` names.
     """
 
     images: dict
-    record: dict
+    runs: pd.DataFrame
     cards: dict
 
     @property
-    def warning(self):
-        """Return the warnings for the user."""
-        texts = (self.cards["WARNING"], self.record.get("warning"))
+    def record(self):
+        """Return the row of the run."""
+        return self.runs.iloc[0]
+
+    def warning_beside(self, other):
+        """Return the warnings for the user if the field has several runs like another one."""
+        others = [
+            other.runs.assign(bkg_scale=factor * other.record["bkg_scale"])
+            for factor in OTHERS
+        ]
+        field = pd.concat([self.runs, *others], ignore_index=True)
+        texts = (self.cards["WARNING"], compare_runs(field)["warning"][0])
         return "; ".join(filter(None, texts))
 
 
@@ -99,13 +114,14 @@ def process(folder, source):
         )
         file = RunFile(output, geometry)
         images = file.images(BAND)
-        _, (record,) = stack_runs(geometry, [images], **NORMS)
+        _, records = stack_runs(geometry, [images], **NORMS)
     whole = {kind: np.zeros(geometry.shape) for kind in KINDS}
     for kind, image in images.images.items():
         whole[kind][geometry.placement(images.geometry)] = image
     header = file.header(BAND)
-    # The table of runs reads such cards, too: one that cannot be parsed is an error.
-    return Result(whole, record, {key: header.get(key) for key in CARDS})
+    # One that cannot be parsed is an error.
+    cards = {key: header.get(key) for key in CARDS}
+    return Result(whole, run_table(records, [header], BAND), cards)
 
 
 def located(store, obs_id):
@@ -139,7 +155,10 @@ def judge(folder, source, undamaged):
     except Exception as error:
         return "exception", f"{type(error).__name__}: {error}", {}
     if result is None:
-        return "silent", "the run is not selected", dict.fromkeys(KINDS, -1.0)
+        lost = dict.fromkeys(KINDS, -1.0)
+        if unlisted := DataStore.from_dir(folder).unlisted():
+            return "warned", f"the observation index lacks {unlisted}", lost
+        return "silent", "the run is not selected", lost
     status, reason = result.record["status"], result.record["reason"]
     if status != "used":
         # The stack names the run, and its table the file.
@@ -155,13 +174,14 @@ def compared(result, undamaged):
     }
     norm, norm_undamaged = (one.record["bkg_scale"] for one in (result, undamaged))
     changes["norm"] = norm / norm_undamaged - 1
-    is_warned = result.warning != undamaged.warning
+    warning, usual = (one.warning_beside(undamaged) for one in (result, undamaged))
+    is_warned = warning != usual
     facts = [
         f"{key} {result.cards[key]} for {undamaged.cards[key]}"
         for key in FACTS
         if result.cards[key] != undamaged.cards[key]
     ]
-    text = result.warning if is_warned else result.cards["NOTE"] or ""
+    text = warning if is_warned else result.cards["NOTE"] or ""
     if any(changes.values()):
         return "warned" if is_warned else "silent", text, changes
     if facts and not is_warned:

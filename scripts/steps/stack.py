@@ -17,6 +17,7 @@ from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
 from gammastack.files.layout import of_band
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.comparison import compare_runs
 from gammastack.stacking.run_table import (
     bkg_norm_table,
     failed_runs,
@@ -51,7 +52,7 @@ def run(
             if not by_band:
                 origins.append(group.origin)
         runs = pd.concat(tables).drop(columns="band")
-        by_band[band] = runs = with_excluded(runs, excluded)
+        by_band[band] = runs = compare_runs(with_excluded(runs, excluded))
         _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
         where = Path(paths["counts"]).parent
         require_used(runs.to_dict("records"), f"{where}: ")
@@ -67,7 +68,8 @@ def run(
         images = final_images(stack.images)
         integral = provenance.config["for_integral_flux"]
         runs.to_csv(paths.pop("runs_of_band"), index=False)
-        warnings += _write_norms(paths, runs, provenance, band)
+        if "table_bkg_norm" in paths:
+            _write_norms(paths, runs, provenance)
         write_images(paths, images, geometry, provenance, integral)
         left_out = runs["n_pixels_left_out"]
         texts = _left_out(left_out, stack.images, background) if left_out.any() else ()
@@ -91,22 +93,13 @@ def _require_few_failures(runs, max_failed, where):
         raise InputError(f"{where}: {too_many_failures(failures, n_runs)}")
 
 
-def _write_norms(paths, runs, provenance, band):
-    """Write the tables of the norms, if requested; warn of outliers."""
-    if "table_bkg_norm" not in paths:
-        return
+def _write_norms(paths, runs, provenance):
     norms = bkg_norm_table(runs)
     norms.to_csv(paths.pop("table_bkg_norm_csv"), index=False)
     columns = {name: values.to_numpy() for name, values in norms.items()}
     units = {"livetime": "s", "ZENITH": "deg"}
     hdu = provenance.table(columns, "BKG_NORM", units)
     write(paths.pop("table_bkg_norm"), [hdu, *provenance.tables()])
-    outliers = norms.loc[norms["outlier"], "OBS_ID"].tolist()
-    if outliers:
-        yield (
-            f"{band}: bkg_scale of run {', '.join(map(str, outliers))} is far from that of"
-            " the others, see table_bkg_norm.csv"
-        )
 
 
 def _left_out(n_left_out, sums, background):

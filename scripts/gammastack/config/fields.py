@@ -239,6 +239,8 @@ def _validate(settings):
             key=lambda error: (
                 error.relative_schema_path[0] not in wrong_type,
                 len(error.absolute_path),
+                _resemblance(error),
+                error.validator == "additionalProperties",
             ),
         )
     # Items of lists are counted from 1.
@@ -258,6 +260,17 @@ def _validate(settings):
     meaning = error.schema.get("description", "").strip()
     raise InputError(
         f"{place}{error.message}{f'. Needed: {meaning}' if meaning else ''}"
+    )
+
+
+def _resemblance(error):
+    """Return how much the keys of a mapping are like those that its schema knows."""
+    known = error.schema.get("properties", ())
+    if not (known and isinstance(error.instance, dict)):
+        return 0
+    return sum(
+        max(difflib.SequenceMatcher(None, str(key), other).ratio() for other in known)
+        for key in error.instance
     )
 
 

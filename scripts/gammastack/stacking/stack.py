@@ -140,7 +140,8 @@ def stack_runs(
     records : list of dict
         One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
         bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
-        n_events, ontime, livetime, start, stop; with a gradient its values; warning;
+        n_events, ontime, livetime, start, stop; exposure_on_axis (0 without effective
+        areas); with a gradient its values; warning;
         n_pixels_left_out: pixels of the run without a background or an exposure, and with a
         ring also those without OFF.
     """
@@ -185,6 +186,7 @@ def stack_runs(
                 "n_events": run.n_events,
                 "ontime": run.ontime,
                 "livetime": run.livetime,
+                "exposure_on_axis": run.exposure_on_axis,
                 "start": run.start,
                 "stop": run.stop,
             }
