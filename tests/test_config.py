@@ -212,6 +212,18 @@ def test_unknown_key_unlike_any():
             {"exclusion_mask": [{"centre": [0, 0], "radius": "1 deg"}]},
             ["exclusion_mask", "centre", "'center'"],
         ),
+        (
+            {"exclusion_mask": [{"treshold": 5}]},
+            ["exclusion_mask: item 1: ", "Did you mean 'threshold'?", "rounds"],
+        ),
+        (
+            {"exclusion_mask": [{"margin": "1 deg"}]},
+            ["exclusion_mask: item 1: 'threshold' is a required property"],
+        ),
+        (
+            {"exclusion_mask": [{"catalogue": "sources.fits"}]},
+            ["exclusion_mask: item 1: ", "Did you mean 'catalog'?"],
+        ),
     ],
 )
 def test_unknown_key_deeper(changes, words):
