@@ -43,6 +43,7 @@ ENDS = (
 )
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 DAY = 86400
+PAGE = 4096
 # In s, for an invocation that was sent a signal
 TIME_LIMIT = 300
 
@@ -104,11 +105,12 @@ def exclusion(project):
     configure(project, exclusion_mask=[CIRCLE])
 
 
-def radius(project):
-    configure(project, radius="0.2 deg")
+def radii(project):
+    """Ask for maps with another radius, too."""
+    configure(project, radius=[FIELD["radius"], "0.2 deg"])
 
 
-CHANGES = (from_scratch, events, exclusion, radius)
+CHANGES = (from_scratch, events, exclusion, radii)
 
 
 def configure(project, **settings):
@@ -174,6 +176,12 @@ class Lab:
             for name in names
         }
         return sorted(first.values())
+
+    def written_before(self, name):
+        """Return what the results that were written before one take on a disk."""
+        files = files_in(self._built / "results")
+        time = (self._built / "results" / name).stat().st_mtime_ns
+        return space(path for path in files if path.stat().st_mtime_ns < time)
 
 
 def files_in(results):
@@ -306,48 +314,58 @@ KILLS = [
 
 
 def full_disks(lab, n_kills):
-    """Let the disk of the results be full from a random moment on."""
-    for change in CHANGES:
-        for _ in range(6):
-            with lab.copy(change) as project, own_disk(project / "results") as mounted:
-                if not mounted:
-                    print("not tried: nothing can be mounted here", file=sys.stderr)
-                    return
-                yield full_disk(lab, change, project)
+    """Let the disk be full when a result of each kind is written, or early in an update."""
+    rooms = [(from_scratch, lab.written_before(name)) for name in lab.kinds()]
+    # Snakemake deletes what a job makes again: only new results need room.
+    rooms += [(radii, n_pages * PAGE) for n_pages in (0, 10, 20)]
+    for change, room in rooms:
+        with lab.copy(change) as project:
+            try:
+                with own_disk(project / "results", room) as enlarge:
+                    yield full_disk(lab, change, project, enlarge)
+            except PermissionError as error:
+                print(f"not tried: {error}", file=sys.stderr)
+                return
 
 
 @contextmanager
-def own_disk(folder):
-    """Move a folder to a small file system in memory, if that is allowed."""
+def own_disk(folder, room):
+    """Move a folder to a file system in memory with some room; provide what enlarges it."""
     kept = folder.with_name("kept")
     folder.mkdir(exist_ok=True)
     folder.rename(kept)
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
-    mounted = not subprocess.run(mount, capture_output=True, check=False).returncode
+    # Size 0 would be no limit.
+    mount("-t", "tmpfs", "-o", f"size={space(files_in(kept)) + room or PAGE}", folder)
     try:
         subprocess.run(["cp", "-a", f"{kept}/.", folder], check=True)
-        yield mounted
+        yield lambda: mount("-o", "remount,size=64m", folder)
     finally:
-        if mounted:
-            subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", folder], check=True)
 
 
-def full_disk(lab, change, project):
-    process = start(project)
-    time.sleep(random.uniform(0.2, 1) * lab.truth[change].seconds)
-    filler = project / "results" / "filler"
-    with open(filler, "wb", buffering=0) as file:
-        while process.poll() is None:
-            try:
-                file.write(bytes(4096))
-            except OSError:
-                time.sleep(0.01)
-    text, _ = process.communicate()
-    filler.unlink()
-    rule = re.search(r"Failed (\w+)", text)
-    fault = f"disk full, {rule[1] if rule else 'but no job failed'}"
-    return fault, end_of(project, lab.truth[change])
+def mount(*options):
+    done = subprocess.run(
+        ["mount", *options[:-1], "tmpfs", options[-1]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise PermissionError(done.stderr)
+
+
+def space(paths):
+    """Return what files take on such a disk."""
+    return sum(-(-path.stat().st_size // PAGE) * PAGE for path in paths)
+
+
+def full_disk(lab, change, project, enlarge):
+    done = invoke(project)
+    enlarge()
+    failed = sorted({*re.findall(r"Failed (\w+)", done.stdout)})
+    rules = f"in {', '.join(failed)}" if failed else "but no job failed"
+    return f"disk full {rules}", end_of(project, lab.truth[change])
 
 
 def flip(path):
@@ -363,14 +381,14 @@ def truncate(path):
 def damages(lab, n_kills):
     """Damage a file of each kind between two invocations."""
     for number, name in enumerate(lab.kinds()):
-        for change in (nothing, radius):
-            damage = (flip, truncate)[(number + (change is radius)) % 2]
+        for change in (nothing, radii):
+            damage = (flip, truncate)[(number + (change is radii)) % 2]
             yield damaged(lab, change, name, damage)
 
 
 def damaged(lab, change, name, damage):
     kind = "a record" if name.endswith(".json") else "a result"
-    before = "an update" if change is radius else "an invocation"
+    before = "an update" if change is radii else "an invocation"
     with lab.copy(change) as project:
         damage(project / "results" / name)
         end = end_of(project, lab.truth[change])
