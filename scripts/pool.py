@@ -68,7 +68,10 @@ class Pool:
                 self._executor = ProcessPoolExecutor(
                     self._workers(), mp_context=self._context, initializer=_obey_parent
                 )
-            return self._executor.submit(*call)
+            try:
+                return self._executor.submit(*call)
+            except (EOFError, ConnectionError) as error:
+                raise BrokenProcessPool("the server was killed") from error
 
 
 @contextmanager
