@@ -93,6 +93,34 @@ def test_search_finds_the_source(with_source):
     assert (difference.abs() < by_hand["bkg_scale_err"]).all()
 
 
+def test_search_comes_and_goes(with_source):
+    """The mask is made by one step or the other, and the records of both are there."""
+    for name in MORE_PARTS:
+        shutil.copy(ROOT / name, with_source.folder)
+    circle = {"center": list(SOURCE["center"]), "radius": "0.4 deg"}
+    for exclusions in ([{"threshold": 5}], [circle], [circle, {"threshold": 5}], []):
+        with_source.change_config(exclusion_mask=exclusions)
+        done = with_source.snakemake()
+        assert done.code == 0, done.text
+        code, text = verified(with_source, "--configfile", "config/config.yaml")
+        assert code == 0 and "4 input files as they were read" in text, text
+    with_source.change_config(exclusion_mask=[{"threshold": 5}], radius="0.2 deg")
+    code, text = verified(with_source, "--configfile", "config/config.yaml")
+    assert code == 3 and "exclusion_mask.fits is not made like this" in text
+
+
+def verified(project, *options, what="results/sky"):
+    """Return exit code and output of verify.py."""
+    done = subprocess.run(
+        [sys.executable, "scripts/verify.py", what, *options],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_search_that_ends_too_early_says_so(with_source):
     search = {"threshold": 5, "rounds": 1}
     with_source.change_config(exclusion_mask=[search])
@@ -282,13 +310,8 @@ def test_archive_of_acceptance_ring_search_and_catalog(with_source, tmp_path):
     done = with_source.snakemake(archive)
     assert done.code == 0, done.text
     for what in (archive, "results/sky"):
-        verified = subprocess.run(
-            [sys.executable, "scripts/verify.py", what],
-            cwd=with_source.folder,
-            capture_output=True,
-            text=True,
-        )
-        assert "OK: " in verified.stdout, verified.stdout
+        _, text = verified(with_source, what=what)
+        assert "OK: " in text, text
     with ZipFile(with_source.folder / archive) as content:
         assert "inputs/1/known.csv" in content.namelist()
         assert "products/acceptance/zenith_0-90.fits" in content.namelist()

@@ -107,6 +107,7 @@ def make_result(
     record = {
         "activity_name": "stack",
         "activity_uuid": "0",
+        "stop": {"time_utc": "2026-01-01T00:00:00"},
         "status": "completed",
         "input": [],
         "output": [],

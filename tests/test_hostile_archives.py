@@ -51,6 +51,7 @@ def record(content):
     return {
         "activity_name": "stack",
         "activity_uuid": "0",
+        "stop": {"time_utc": "2026-01-01T00:00:00"},
         "status": "completed",
         "config": {},
         "input": [{**region, "sha256": digest_of(REGION)}],
@@ -217,7 +218,7 @@ def test_damaged_record(files, packed, said, content, message):
         {"obs_id": 1, "hdus": {"events": 5}},
         {"obs_id": 1, "hdus": {"events": [0, [], {}]}},
         {"energy_bands": 5},
-        {"radius": 1, "suffix": []},
+        {"radius": []},
     ],
 )
 def test_record_of_odd_settings(files, packed, said, config, simulated_store, tmp_path):

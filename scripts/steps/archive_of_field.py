@@ -26,6 +26,7 @@ from gammastack.provenance.records import (
     FOLDER,
     contradictions,
     history,
+    made_by,
     read_folder,
 )
 from gammastack.version import __version__
@@ -85,11 +86,7 @@ def _folder_beside(field):
 
 
 def _require_as_made(field, products, activities):
-    made = {
-        file["url"]: file["sha256"]
-        for activity in activities
-        for file in activity["output"]
-    }
+    made = made_by(activities)
     for path in products:
         if sha256_of(field / path) != made.get(path.as_posix()):
             raise DamagedResult(field / path, "its content is not what was written")

@@ -17,8 +17,9 @@ from gammastack.dl3.datastore import DataStore, listing
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
+from gammastack.files.layout import products_at, products_of
 from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
-from gammastack.provenance.records import contradictions, history
+from gammastack.provenance.records import contradictions, history, made_by
 from gammastack.provenance.software import TABLE, code_digest, software
 
 SCRIPTS = f"{CODE}/scripts"
@@ -187,7 +188,7 @@ def _check_recorded(bundle, activities, findings):
 
     Whoever alters a file can write the manifest anew.
     """
-    made = _made(activities)
+    made = made_by(activities)
     read = {file["sha256"] for activity in activities for file in activity["input"]}
     products = {bundle.product(url): made[url] for url in made if is_product(url)}
     inputs = [name for name in bundle.names if name.startswith(f"{INPUTS}/")]
@@ -216,7 +217,7 @@ def _check_recorded(bundle, activities, findings):
 
 def _check_results(bundle, activities, products, findings):
     """Compare results with what the records say of them."""
-    made = _made(activities)
+    made = made_by(activities)
     names, wanted = set(bundle.names), set(products)
     left_over = {name for name in bundle.products() if name not in wanted}
     checked = {url for url in made if url in wanted or url in names} - left_over
@@ -237,15 +238,6 @@ def _check_results(bundle, activities, products, findings):
         findings.notes.append(
             f"images of runs or groups that are not there any more: {listing(gone)}"
         )
-
-
-def _made(activities):
-    """Return the hashes of what activities made, by name."""
-    return {
-        file["url"]: file["sha256"]
-        for activity in activities
-        for file in activity["output"]
-    }
 
 
 def _products(bundle, activities):
@@ -374,7 +366,7 @@ def _named(activity):
 
 def _check_data(bundle, activities, store, why_not, reasons, findings):
     """Compare the observations, and the files of exclusions, with those that were read."""
-    missing = set()
+    missing, data = set(), set()
     digest_of = cache(sha256_of)
     for activity in activities:
         with _named(activity):
@@ -393,9 +385,10 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
                 elif path is None:
                     reasons.add(activity, f"{name}: not there any more")
                 elif digest_of(path) == file["sha256"]:
-                    findings.n_data += 1
+                    data.add(path)
                 else:
                     reasons.add(activity, f"{name}: has another content now")
+    findings.n_data = len(data)
     if missing:
         findings.notes.append(
             f"not checked, {listing(sorted(missing))}, of which it was made: {why_not}"
@@ -473,9 +466,20 @@ def _check_settings(activities, settings, store, reasons):
             if activity["activity_name"].startswith("stack_group"):
                 for text in changes:
                     reasons.add(activity, text)
-            if "radius" in then and now["radii"].get(then["suffix"]) != then["radius"]:
-                name = Path(activity["output"][0]["url"]).name
-                reasons.add(activity, f"configuration: radius of {name}")
+            for url in _not_made_any_more(activity, settings):
+                reasons.add(activity, f"configuration: {url} is not made like this")
+            # The search for sources has the first radius.
+            if "radius" in then and then["radius"] != now["radii"][""]:
+                reasons.add(activity, "configuration: radius of the search for sources")
+
+
+def _not_made_any_more(activity, settings):
+    """Yield what an activity made and its step would not make with other settings."""
+    step = activity["activity_name"]
+    wanted = {product.name for product in products_of(settings) if product.step == step}
+    for file in activity["output"]:
+        if not any(product.name in wanted for product in products_at(file["url"])):
+            yield file["url"]
 
 
 def _changes_of_runs(used, settings, store):
@@ -515,8 +519,9 @@ def report(findings):
     """
     lines = [*findings.notes]
     if findings.damage:
-        lines += findings.damage
-        return [*lines, f"DAMAGED: {len(findings.damage)} faults, do not use it."], 1
+        n_faults = len(findings.damage)
+        faults = f"{n_faults} fault{'s' if n_faults > 1 else ''}"
+        return [*lines, *findings.damage, f"DAMAGED: {faults}, do not use it."], 1
     intact = f"{findings.n_files} files as the records beside them say"
     if findings.manifest:
         intact = (

@@ -23,6 +23,7 @@ FILE = {"role": str, "kind": str, "url": str, "sha256": str}
 ACTIVITY = {
     "activity_name": str,
     "activity_uuid": str,
+    "stop": {"time_utc": str},
     "config": {},
     "software": {"modules": {...: str}, "packages": {...: str}},
     "input": [FILE],
@@ -151,7 +152,8 @@ def read_records(files):
     Returns
     -------
     activities : list of dict
-        The completed ones, with the names of their files in ``record``.
+        The completed ones in the order in which they ended, with the names of their files in
+        ``record``.
     systems : dict of str to dict
         Machines and their software, by the name by which activities refer to them. The
         system of an activity in a cache may be missing.
@@ -169,7 +171,17 @@ def read_records(files):
             systems[file] = content
         elif content.get("status") == "completed":
             activities.append({"record": name, **content})
-    return activities, systems
+    # What several steps can make, such as a mask, was made by the last one.
+    return sorted(activities, key=lambda one: one["stop"]["time_utc"]), systems
+
+
+def made_by(activities):
+    """Return the hashes of what activities made, by the name of the file."""
+    return {
+        file["url"]: file["sha256"]
+        for activity in activities
+        for file in activity["output"]
+    }
 
 
 def _fault(value, shape, key="it"):
@@ -196,6 +208,7 @@ def history(activities, products):
     Parameters
     ----------
     activities : list of dict
+        As `read_records` returns them.
     products : iterable of str
         Files, named from the folder of the field.
 
@@ -246,11 +259,7 @@ def contradictions(activities):
     list of (dict, str)
         The activity, and what is wrong.
     """
-    made = {
-        file["url"]: file["sha256"]
-        for activity in activities
-        for file in activity["output"]
-    }
+    made = made_by(activities)
     return [
         (activity, _contradiction(activity, file, made))
         for activity in activities
