@@ -26,7 +26,7 @@ include: "workflow/rules/summary.smk"
 if is_main_process:
     check_results()
     check_observations()
-    discard_damaged_products()
+    before_planning(discard_damaged_products)
 
 
 rule all:

@@ -1,6 +1,7 @@
 """Updates that fail: no later invocation takes maps of old data for up to date."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from astropy.io import fits
 from dl3_files import edit
 from gammastack.archive.bundle import open_bundle
 from gammastack.archive.verify import report, verify
-from project import BAND, ROOT, shell_environment
+from project import BAND, MORE_PARTS, ROOT, shell_environment
 
 MAP = f"results/sky/{BAND}/significance.fits"
 STEPS = ["run_images", "stack_group", "stack", "maps"]
@@ -127,6 +128,7 @@ DAMAGED = [
     *(f"{BAND}/table_bkg_norm.csv", f"{BAND}/off_statistics.csv"),
     *("provenance/prov.json", "../summary.csv"),
 ]
+ON_DEMAND = ["doctor.csv", "archive.zip"]
 
 
 def flip(path):
@@ -147,6 +149,46 @@ def test_damaged_result_is_made_again(project, built, name):
     assert project.products() == built.products()
     assert verdict(project) == 0
     assert project.snakemake().jobs == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-n"], ["--dag"], ["--summary"], ["--unlock"], ["--lint"], ["--touch"]],
+    ids=lambda options: options[0],
+)
+def test_nothing_is_deleted_by_an_invocation_that_makes_nothing(project, options):
+    path = project.folder / f"results/sky/{BAND}/significance.fits"
+    flip(path)
+    damaged = path.read_bytes()
+    done = project.snakemake(*options)
+    assert path.read_bytes() == damaged
+    if options[0] in ("-n", "--touch"):
+        assert "significance.fits: damaged result" in " ".join(done.text.split())
+
+
+def test_nothing_is_deleted_while_another_invocation_is_at_work(project):
+    path = project.folder / f"results/sky/{BAND}/significance.fits"
+    flip(path)
+    lock = project.folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/summary.csv\n")
+    path.touch()
+    project.change_config(radius="0.3 deg")
+    assert "--unlock" in project.snakemake().text
+    assert path.exists()
+
+
+def test_damaged_result_on_demand_is_made_again(project):
+    for name in MORE_PARTS:
+        shutil.copy(ROOT / name, project.folder)
+    targets = [f"results/sky/{name}" for name in ON_DEMAND]
+    done = project.snakemake(*targets)
+    assert done.code == 0, done.text
+    for path in targets:
+        flip(project.folder / path)
+    done = project.snakemake(*targets)
+    assert done.code == 0 and done.rules == ["archive_of_field", "doctor_of_field"], done.text
+    assert project.snakemake(*targets).jobs == []
 
 
 def test_damaged_results_in_an_update(project, changed):

@@ -6,8 +6,11 @@ from threading import RLock
 from gammastack.errors import DamagedResult
 from gammastack.provenance.records import altered_results
 
-# Steps whose results no other step needs to read
-LAST_STEPS = ("acceptance", "stack", "maps", "provenance", "summary")
+# Steps with results that no other step reads
+LAST_STEPS = (
+    *("acceptance", "stack", "maps", "provenance", "summary"),
+    *("doctor", "archive_of_field"),
+)
 
 healed, healing = set(), RLock()
 
@@ -59,8 +62,8 @@ def discard_damaged_products():
     ]
     for path in altered_results(records, contents.sha256):
         text = f"{path}: damaged result: it is made again"
-        if is_dry_run:
-            print(f"WARNING: {text}")
+        if workflow.dryrun or workflow.touch:
+            print(f"WARNING: {text}", file=sys.stderr)
         else:
             warnings.append(text)
             path.unlink()

@@ -27,8 +27,22 @@ class Error(WorkflowError):
 # job, without the profile; or one on another machine. Scripts cannot ask for it otherwise.
 is_main_process = workflow.exec_mode == ExecMode.DEFAULT
 is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
-# A dry run needs no processes in advance.
-is_dry_run = workflow.dryrun
+
+
+def before_planning(function):
+    """Call a function before the jobs of a build are known.
+
+    Not with options such as --dag and --unlock, which build nothing, and not if another
+    invocation is at work: neither is known while the workflow is read.
+    """
+    build = workflow._build_dag
+
+    def planned():
+        if workflow.executor_plugin and not any(workflow.persistence._read_locks()):
+            function()
+        build()
+
+    workflow._build_dag = planned
 
 
 def is_planning():
