@@ -187,6 +187,7 @@ def test_settings_are_not_changed():
         ("exclusion_masks", "exclusion_mask"),
         ("ncount_min", "ncounts_min"),
         ("Radius", "radius"),
+        ("correlation_radius", "radius"),
     ],
 )
 @pytest.mark.parametrize("place", ["top", "field"])

@@ -187,7 +187,9 @@ def test_damaged_result_on_demand_is_made_again(project):
     for path in targets:
         flip(project.folder / path)
     done = project.snakemake(*targets)
-    assert done.code == 0 and done.rules == ["archive_of_field", "doctor_of_field"], done.text
+    assert done.code == 0 and done.rules == ["archive_of_field", "doctor_of_field"], (
+        done.text
+    )
     assert project.snakemake(*targets).jobs == []
 
 

@@ -168,7 +168,7 @@ def test_bad_run_keeps_the_others(project, built):
         ({"datastore": "$NOT_SET_AT_ALL/dl3"}, "environment variable that is not set"),
         (
             {"observations": {"obs_ids": [1001, 99]}},
-            "OBS_ID 99 not in the observation index",
+            "fields: sky: observations: obs_ids: OBS_ID 99 not in the observation index",
         ),
         ({"observations": {"query": "OBS_ID > 5000"}}, "none of the 4 runs"),
         ({"energy_bands": [["1 TeV", "1000 TeV"]]}, "not inside the energy axis"),

@@ -54,12 +54,12 @@ from gammastack.provenance.software import parameters, recall, remember, softwar
 from gammastack.sky.exclusion_files import file_of
 
 
-def refuse_clearly(function, *arguments):
+def refuse_clearly(function, *arguments, where=""):
     """Call a function; user errors end in a message, not in a traceback."""
     try:
         return function(*arguments)
     except InputError as error:
-        raise Error(str(error)) from None
+        raise Error(f"{where}{error}") from None
 
 
 try:

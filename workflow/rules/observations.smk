@@ -32,7 +32,11 @@ def selected_runs(name):
     field = settings.fields[name]
     center = field.image["center"]
     return refuse_clearly(
-        select_observations, datastore(field.datastore), field.observations, center
+        select_observations,
+        datastore(field.datastore),
+        field.observations,
+        center,
+        where=f"fields: {name}: ",
     )
 
 
@@ -42,7 +46,11 @@ def excluded(name):
     field = settings.fields[name]
     center = field.image["center"]
     return refuse_clearly(
-        excluded_runs, datastore(field.datastore), field.observations, center
+        excluded_runs,
+        datastore(field.datastore),
+        field.observations,
+        center,
+        where=f"fields: {name}: ",
     )
 
 
@@ -52,7 +60,7 @@ def check_observations():
         if unlisted := datastore(folder).unlisted():
             warnings.append(
                 f"datastore: '{folder}': the HDU index has {len(unlisted)} runs that the"
-                f" observation index lacks, and nobody uses: {listing(unlisted)}"
+                f" observation index lacks; they are not used: {listing(unlisted)}"
             )
     for name, field in settings.fields.items():
         failures = {
@@ -104,14 +112,13 @@ def check_coverage():
             field.responses,
             tuple(field.energy_bands.values()),
             field.offset_band[1],
+            tuple(selected_runs(name)),
         ): name
         for name, field in settings.fields.items()
     }
-    for (folder, responses, bands, offset_max), name in fields.items():
+    for (folder, responses, bands, offset_max, runs), name in fields.items():
         try:
-            require_covered(
-                datastore(folder), selected_runs(name), responses, bands, offset_max
-            )
+            require_covered(datastore(folder), runs, responses, bands, offset_max)
         except InputError as error:
             raise Error(f"{name}: {error}") from None
 

@@ -252,7 +252,8 @@ def _validate(settings):
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
+        near = [key for key in known if key in str(unknown)]
+        near += difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise InputError(
             f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
