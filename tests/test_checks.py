@@ -355,3 +355,11 @@ def test_compressed_file(tmp_path):
     path.write_bytes(gzip.compress(bytes(2**20), 1) * 513)
     with refused(path, "unpacks to more than 512 MB"):
         read_observation(OBS_ID, locations(path))
+
+
+def test_no_positive_effective_area(tmp_path):
+    """It has no mean bin, but the run is examined to its end."""
+    run = run_with_events()
+    area(np.full_like(AREA.T, -1))(run)
+    texts = [text for _, text in found(tmp_path, run, **index_row())]
+    assert "the largest effective area is -1 m2: is the unit right?" in texts

@@ -10,6 +10,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose
 
 from dl3_files import edit
+from gammastack.dl3 import examination
 from gammastack.dl3.examination import energy_threshold
 from gammastack.dl3.irf import EffectiveArea2D
 from project import ROOT
@@ -112,3 +113,32 @@ def test_energy_threshold():
     offset = np.array([0.0]), np.array([2.0])
     aeff = EffectiveArea2D((edges[:-1], edges[1:]), offset, area[None])
     assert_allclose(energy_threshold(aeff), np.sqrt(10), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "error, is_of_the_data",
+    [
+        (ZeroDivisionError("weights"), True),
+        (OSError("Header missing END card."), True),
+        (OSError(5, "Input/output error"), False),
+        (MemoryError(), False),
+    ],
+)
+@pytest.mark.parametrize("where", ["read_observation", "findings"])
+def test_error_of_one_run(simulated_store, monkeypatch, where, error, is_of_the_data):
+    """What the machine lacks is no fault of the run."""
+
+    def fail(*_):
+        raise error
+
+    store, *_ = simulated_store
+    monkeypatch.setattr(examination, where, fail)
+
+    def examine():
+        return examination.examine(1001, store.hdus(1001), {}, [(1, 10)], 2.0)
+
+    if is_of_the_data:
+        assert f"run_1001.fits: {type(error).__name__}: {error}" in examine()["error"]
+    else:
+        with pytest.raises(type(error)):
+            examine()

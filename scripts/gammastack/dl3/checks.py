@@ -248,7 +248,7 @@ def _responses(observation):
 def _axes(observation):
     """Compare the shape of responses with what all telescopes have in common."""
     texts = []
-    if (aeff := observation.aeff) is not None and aeff.area.any():
+    if (aeff := observation.aeff) is not None and (aeff.area > 0).any():
         if _mean_bin(aeff.area, axis=1) < AREA_ENERGY:
             texts.append("the effective area is largest at low energies")
         if _mean_bin(aeff.area, axis=0) > AREA_OFFSET:
@@ -256,7 +256,8 @@ def _axes(observation):
         if aeff.offset[0][0] > LARGEST_FIRST_OFFSET:
             texts.append(f"the effective area begins at {aeff.offset[0][0]:g} deg")
         texts += _extent("effective area", aeff)
-        texts += _unknown("effective area", aeff, aeff.area.any(axis=0), observation)
+        filled = (aeff.area > 0).any(axis=0)
+        texts += _unknown("effective area", aeff, filled, observation)
     if (bkg := observation.bkg) is not None and bkg.rate.any():
         if _mean_bin(bkg.rate, axis=0) > RATE_ENERGY:
             texts.append("the background rate is largest at high energies")

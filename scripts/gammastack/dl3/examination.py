@@ -1,5 +1,7 @@
 """Examination of a run without making its images."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from gammastack.dl3.checks import findings
@@ -34,19 +36,39 @@ def examine(obs_id, hdus, index_row, bands, offset_max):
         be read is left out of the numbers.
     """
     observation, errors, warnings = _read(obs_id, hdus)
-    result = {"error": "; ".join(errors), "warning": "", "note": ""}
     if observation is None:
-        return result
-    found = findings(observation, index_row)
-    warnings += filter(None, [texts(found, WARNING)])
-    warnings += _not_covered(observation, bands, offset_max)
-    numbers = _numbers(observation)
+        return {"error": "; ".join(errors), "warning": "", "note": ""}
+    found, numbers = [], {}
+    with _in_words(errors, hdus):
+        found = findings(observation, index_row)
+        warnings += filter(None, [texts(found, WARNING)])
+        warnings += _not_covered(observation, bands, offset_max)
+        numbers = _numbers(observation)
     return {
-        **result,
+        "error": "; ".join(errors),
         "warning": "; ".join(warnings),
         "note": texts(found, NOTE),
         **numbers,
     }
+
+
+@contextmanager
+def _in_words(errors, hdus):
+    """Append the error of damaged data in some HDUs to `errors`, in words.
+
+    Those of the machine, which has too little memory or a broken disk, say nothing about
+    the data.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    # Damaged data can cause any error.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        paths = sorted({location.path for location in hdus.values()})
+        errors.append(in_words(error, paths))
 
 
 def _read(obs_id, hdus):
@@ -57,18 +79,15 @@ def _read(obs_id, hdus):
         together,
         *({kind: hdus[kind]} for kind in hdus if kind not in ALONE),
     ):
-        try:
-            observation = read_observation(obs_id, {**readable, **added})
-            readable |= added
-        except NotCoveredError as error:
-            paths = [location.path for location in added.values()]
-            warnings.append(in_words(error, paths))
-        # Damaged data can cause any error.
-        except Exception as error:
-            paths = sorted({location.path for location in added.values()})
-            errors.append(in_words(error, paths))
-            if added is together:
-                break
+        with _in_words(errors, added):
+            try:
+                observation = read_observation(obs_id, {**readable, **added})
+                readable |= added
+            except NotCoveredError as error:
+                paths = [location.path for location in added.values()]
+                warnings.append(in_words(error, paths))
+        if observation is None:
+            break
     return observation, errors, warnings
 
 
