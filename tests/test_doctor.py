@@ -13,6 +13,7 @@ from dl3_files import edit
 from gammastack.dl3 import examination
 from gammastack.dl3.examination import energy_threshold
 from gammastack.dl3.irf import EffectiveArea2D
+from gammastack.doctor import format_doctor
 from project import ROOT
 
 DOCTOR = ["check_run", "doctor", "doctor_of_field"]
@@ -142,3 +143,25 @@ def test_error_of_one_run(simulated_store, monkeypatch, where, error, is_of_the_
     else:
         with pytest.raises(type(error)):
             examine()
+
+
+def write_table(folder, *rows):
+    """Write a table of the doctor, and return its path."""
+    columns = "OBS_ID", "result", "error", "warning", "note", "file", "livetime"
+    folder.mkdir()
+    table = pd.DataFrame([dict(zip(columns, row, strict=True)) for row in rows])
+    table.to_csv(folder / "doctor.csv", index=False)
+    return folder / "doctor.csv"
+
+
+def test_fields_that_share_a_run(tmp_path):
+    """Each keeps what was found in it, and counts the run for itself."""
+    paths = [
+        write_table(tmp_path / name, (1, "error", text, "", "", "1.fits", 3600))
+        for name, text in (("north", "A only"), ("south", "B only"))
+    ]
+    first, second = format_doctor(paths).split("south: ")
+    assert first.startswith("north: 1 runs: 1 with errors")
+    assert "livetime 1.0 h" in first and "livetime 1.0 h" in second
+    assert "ERROR 1: A only" in first and "ERROR 1: B only" in second
+    assert "{exclude: [1]}" in first and "{exclude: [1]}" in second

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from pathlib import Path
 
 from gammastack.failures import reasons
 
@@ -28,15 +29,24 @@ def format_doctor(paths):
     Parameters
     ----------
     paths : list of path
-        CSV files written by ``steps.doctor``.
+        CSV files written by ``steps.doctor``, each in the folder of its field. Fields may
+        share runs, so that each has a text of its own.
     """
-    rows = [row for path in paths for row in read_table(path)]
+    several = len(paths) > 1
+    return "\n".join(
+        (f"{Path(path).parent.name}: " if several else "") + _format_table(path)
+        for path in paths
+    )
+
+
+def _format_table(path):
+    rows = read_table(path)
     runs = [row for row in rows if row["OBS_ID"]]
     n_by_result = Counter(row["result"] for row in runs)
     lines = [
         f"{len(runs)} runs: {n_by_result['error']} with errors,"
         f" {n_by_result['warning']} with warnings, {n_by_result['note']} with notes,"
-        f" {n_by_result['ok']} without. All of them are in {_listing(paths)}",
+        f" {n_by_result['ok']} without. All of them are in {path}",
         *_totals(runs),
     ]
     for severity in SEVERITIES:
@@ -53,11 +63,6 @@ def format_doctor(paths):
             f" [{', '.join(bad)}]}}"
         )
     return "\n".join(lines)
-
-
-def _listing(paths):
-    first, *others = map(str, paths)
-    return f"{first} and {len(others)} more" if others else first
 
 
 def _totals(runs):
