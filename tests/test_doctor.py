@@ -165,3 +165,17 @@ def test_fields_that_share_a_run(tmp_path):
     assert "livetime 1.0 h" in first and "livetime 1.0 h" in second
     assert "ERROR 1: A only" in first and "ERROR 1: B only" in second
     assert "{exclude: [1]}" in first and "{exclude: [1]}" in second
+
+
+def test_truncated_file_is_told_once(tmp_path):
+    """Of a store without index, the file is known from its header, and as a run."""
+    error = "1.fits: truncated, or not a FITS file. Fetch it again"
+    table = write_table(
+        tmp_path / "store",
+        (1, "error", error, "", "", "1.fits", ""),
+        ("", "warning", "", "truncated: 1320 bytes are missing", "", "1.fits", ""),
+        ("", "warning", "", "truncated: 9 bytes are missing", "", "2.fits", ""),
+    )
+    text = format_doctor([table])
+    assert text.count("1.fits") == 1 and "ERROR 1: 1.fits: truncated" in text
+    assert "WARNING 2.fits: truncated" in text

@@ -8,6 +8,7 @@ from gammastack.failures import reasons
 
 # From the worst to the least
 SEVERITIES = ("error", "warning", "note")
+TRUNCATED = "truncated"
 # So many findings of each severity are shown.
 N_SHOWN = 10
 
@@ -42,6 +43,15 @@ def format_doctor(paths):
 def _format_table(path):
     rows = read_table(path)
     runs = [row for row in rows if row["OBS_ID"]]
+    # The errors of runs say this already.
+    truncated = {row["file"] for row in runs if TRUNCATED in row["error"]}
+    rows = [
+        row
+        for row in rows
+        if row["OBS_ID"]
+        or not row["warning"].startswith(TRUNCATED)
+        or Path(row["file"]).name not in truncated
+    ]
     n_by_result = Counter(row["result"] for row in runs)
     lines = [
         f"{len(runs)} runs: {n_by_result['error']} with errors,"
