@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import yaml
 
-from dl3_files import refused, write_index
+from dl3_files import (
+    ENERGIES,
+    OBS_ID,
+    POINTING,
+    TIME,
+    hdu_rows,
+    plain_run,
+    refused,
+    write_index,
+    write_run,
+)
+from doctor import config_of
 from gammastack.config.fields import read_config
 from gammastack.dl3.datastore import DataStore
 from gammastack.draft import (
@@ -28,6 +39,25 @@ def store_at(folder, *observations):
         for number, (name, ra, dec) in enumerate(observations, 1)
     ]
     write_index(folder, rows, [(1, "events", "events", "", "run.fits", "EVENTS")])
+    return DataStore.from_dir(folder)
+
+
+def store_without_responses(folder, is_event, spread=1.0, energies=ENERGIES):
+    """Return a store of one run, with some of the events of the plain run near its pointing."""
+    run = plain_run()
+    columns = run["events"].columns
+    distance = spread * np.linspace(0, 1, len(TIME))
+    columns["RA"].values = np.full(len(TIME), POINTING[0])
+    columns["DEC"].values = POINTING[1] + distance
+    columns["ENERGY"].values = energies
+    for column in columns.values():
+        column.values = column.values[is_event]
+    del run["aeff"], run["bkg"]
+    write_run(folder / "run.fits", run)
+    classes = {"events": "events", "gti": "gti"}
+    write_index(
+        folder, [(OBS_ID, "A star", *POINTING, 20.0)], hdu_rows(OBS_ID, classes=classes)
+    )
     return DataStore.from_dir(folder)
 
 
@@ -110,3 +140,27 @@ def test_init_writes_once(simulated_store, tmp_path):
     assert done.returncode == 2
     assert "exists and is not overwritten" in done.stderr
     assert (tmp_path / "gammastack.yaml").read_text() == text
+
+
+ALL = slice(None)
+
+
+@pytest.mark.parametrize(
+    "words, options",
+    [
+        (["has events"], {"is_event": slice(0)}),
+        (
+            ["1.22 TeV and 1.38 TeV"],
+            {"is_event": ALL, "energies": np.linspace(1.15, 1.38, len(TIME))},
+        ),
+        (["offsets only up to 0.0"], {"is_event": ALL, "spread": 0.05}),
+    ],
+)
+def test_runs_that_allow_no_draft(tmp_path, words, options):
+    """The doctor examines them nevertheless."""
+    store = store_without_responses(tmp_path, **options)
+    with refused(tmp_path, *words):
+        draft_responses(store, store.obs_ids)
+    settings = config_of(tmp_path, str(tmp_path / "doctor"))
+    ((low, high),) = read_config(settings).fields["store"].energy_bands.values()
+    assert low < high

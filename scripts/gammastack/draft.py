@@ -62,16 +62,20 @@ def draft_responses(store, obs_ids):
     Raises
     ------
     InputError
-        If none of the runs that are looked at can be read.
+        If none of the runs that are looked at can be read, or they allow nothing.
     """
     types = [kind for kind in ("aeff", "bkg") if _lists(store, obs_ids, kind)]
     if "aeff" in types and not has_effective_areas(store, obs_ids):
         types.remove("aeff")
-    observations = readable_observations(store, obs_ids, types)
+    observations = [
+        observation
+        for observation in readable_observations(store, obs_ids, types)
+        if len(observation.events.energy)
+    ]
     if not observations:
         raise InputError(
             f"datastore: '{store.folder}': none of the runs that were looked at can be"
-            " read; scripts/doctor.py says why"
+            " read and has events; scripts/doctor.py says why"
         )
     low, high, offsets = [], [], [LARGEST_OFFSET]
     for observation in observations:
@@ -86,9 +90,18 @@ def draft_responses(store, obs_ids):
             low.append(np.quantile(energy, LOWEST_EVENTS))
             high.append(energy.max())
             offsets.append(_offset_of_most(observation))
-    band = _rounded(max(low), up=True), _rounded(min(high), up=False)
+    low, high = max(low), min(high)
+    # The axis of a response may begin at 0.
+    band = (_rounded(low, up=True), _rounded(high, up=False)) if low > 0 else (0, 0)
     # The rim of a field of view is the least known.
     offset_max = np.floor(min(offsets) * 0.8 * 10) / 10
+    if not (band[0] < band[1] and offset_max > 0):
+        raise InputError(
+            f"datastore: '{store.folder}': the runs that were looked at have no round"
+            f" energies between {low:.3g} TeV and {high:.3g} TeV, or offsets only up to"
+            f" {min(offsets):.2g} deg; write the configuration yourself, see"
+            " config/README.md"
+        )
     return Responses(band, float(offset_max), "bkg" in types)
 
 
