@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write a draft of a configuration for a store: two parameters to a map.
+"""Write a draft of a configuration for a store, with bands and sizes that fit its runs.
 
 Exit codes: 0 written; 2 not written, with the reason.
 """
@@ -35,7 +35,8 @@ def main():
     except InputError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 2
-    print(f"{arguments.output}: {len(fields)} fields: {', '.join(fields)}")
+    count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+    print(f"{arguments.output}: {count}: {', '.join(fields)}")
     print(f"Next: snakemake --cores 4 --configfile {arguments.output}")
     return 0
 

@@ -133,6 +133,7 @@ def test_init_writes_once(simulated_store, tmp_path):
 
     done = init()
     assert done.returncode == 0, done.stderr
+    assert "gammastack.yaml: 1 field: " in done.stdout
     assert "Next: snakemake" in done.stdout
     text = (tmp_path / "gammastack.yaml").read_text()
     assert read_config(yaml.safe_load(text))

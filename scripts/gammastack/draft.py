@@ -27,7 +27,9 @@ LINK = 2.0  # deg
 ROUND = np.array([1, 1.5, 2, 3, 5, 7])
 # Without effective areas, a band begins where so many of the events have less energy.
 LOWEST_EVENTS = 0.3
-LARGEST_OFFSET = 3.0  # deg
+LARGEST_OFFSET = 2.4  # deg
+# So much of a field of view is used: its rim is the least known.
+WITHOUT_RIM = 0.8
 LARGEST_IMAGE = 1000  # pixels
 LARGEST_PLANE = 30.0  # deg; wider images are cylindrical
 
@@ -82,7 +84,7 @@ def draft_responses(store, obs_ids):
         for response in filter(None, (observation.aeff, observation.bkg)):
             low.append(response.energy[0][0])
             high.append(response.energy[1][-1])
-            offsets.append(response.offset_max)
+            offsets.append(response.offset_max * WITHOUT_RIM)
         if observation.aeff is not None:
             low.append(np.nan_to_num(energy_threshold(observation.aeff)))
         else:
@@ -93,8 +95,7 @@ def draft_responses(store, obs_ids):
     low, high = max(low), min(high)
     # The axis of a response may begin at 0.
     band = (_rounded(low, up=True), _rounded(high, up=False)) if low > 0 else (0, 0)
-    # The rim of a field of view is the least known.
-    offset_max = np.floor(min(offsets) * 0.8 * 10) / 10
+    offset_max = np.floor(min(offsets) * 10) / 10
     if not (band[0] < band[1] and offset_max > 0):
         raise InputError(
             f"datastore: '{store.folder}': the runs that were looked at have no round"
@@ -114,7 +115,7 @@ def _offset_of_most(observation):
     pointing = observation.pointing
     events = unit_vectors(observation.events.ra, observation.events.dec)
     offset = separation(events, unit_vectors(pointing.ra, pointing.dec))
-    return float(np.quantile(offset, 0.95)) / 0.8
+    return float(np.quantile(offset, 0.95))
 
 
 def _rounded(energy, up):

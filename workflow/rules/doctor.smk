@@ -2,7 +2,7 @@
 
 
 def hdu_types_in_store(name, obs_id):
-    """Return the types of the HDUs of a run, except for responses that the store has not."""
+    """Return the types of the HDUs of a run, except for responses that the store does not have."""
     store = datastore(settings.fields[name].datastore)
     listed = [kind for kind in ("aeff", "bkg") if store.lists(obs_id, kind)]
     return hdu_types(listed)

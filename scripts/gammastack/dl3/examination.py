@@ -135,8 +135,8 @@ def energy_threshold(aeff):
     below = below[below < np.argmax(area)]
     if not len(below):
         return float("nan")
-    first = below[-1]
-    pair = slice(first, first + 2)
+    last = below[-1]
+    pair = slice(last, last + 2)
     return float(
         np.exp(np.interp(THRESHOLD * area.max(), area[pair], np.log(energy[pair])))
     )
