@@ -8,8 +8,14 @@ import argparse
 import sys
 
 from gammastack.config.fields import expand
-from gammastack.dl3.datastore import DataStore
-from gammastack.draft import config_text, field_at, field_of_target, find_fields
+from gammastack.dl3.datastore import DataStore, listing
+from gammastack.draft import (
+    config_text,
+    field_at,
+    field_of_target,
+    find_fields,
+    without_pointing,
+)
 from gammastack.errors import InputError
 
 
@@ -44,6 +50,8 @@ def main():
 def write_draft(arguments):
     """Write the configuration, and return the names of its fields."""
     store = DataStore.from_dir(expand(arguments.store, "STORE"))
+    if unknown := without_pointing(store):
+        print(f"left out: runs without RA_PNT or DEC_PNT: {listing(unknown)}")
     if arguments.position:
         fields = [field_at(store, arguments.position, arguments.radius)]
     else:

@@ -32,6 +32,14 @@ from gammastack.draft import (
 from gammastack.sky.sphere import separation, unit_vectors
 from project import ROOT
 
+ALL = slice(None)
+
+
+def init(folder, *arguments, store="."):
+    """Run the command in a folder."""
+    command = [sys.executable, ROOT / "scripts" / "init.py", store, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
 
 def store_at(folder, *observations):
     rows = [
@@ -42,8 +50,11 @@ def store_at(folder, *observations):
     return DataStore.from_dir(folder)
 
 
-def store_without_responses(folder, is_event, spread=1.0, energies=ENERGIES):
-    """Return a store of one run, with some of the events of the plain run near its pointing."""
+def store_without_responses(folder, is_event, spread=1.0, energies=ENERGIES, more=()):
+    """Return a store of a run with some of the plain events, near its pointing.
+
+    The observation index may have more runs.
+    """
     run = plain_run()
     columns = run["events"].columns
     distance = spread * np.linspace(0, 1, len(TIME))
@@ -55,9 +66,8 @@ def store_without_responses(folder, is_event, spread=1.0, energies=ENERGIES):
     del run["aeff"], run["bkg"]
     write_run(folder / "run.fits", run)
     classes = {"events": "events", "gti": "gti"}
-    write_index(
-        folder, [(OBS_ID, "A star", *POINTING, 20.0)], hdu_rows(OBS_ID, classes=classes)
-    )
+    rows = [(OBS_ID, "A star", *POINTING, 20.0), *more]
+    write_index(folder, rows, hdu_rows(OBS_ID, classes=classes))
     return DataStore.from_dir(folder)
 
 
@@ -83,6 +93,21 @@ def test_fields_are_clusters_of_pointings(tmp_path):
     assert fields["crab-nebula"].radius == pytest.approx(
         0.55 * np.cos(np.radians(22)), rel=0.01
     )
+
+
+@pytest.mark.parametrize("where", [[], ["--position", "20", "-30"]])
+def test_run_without_pointing_is_named(tmp_path, where):
+    store = store_without_responses(tmp_path, ALL, more=[(7, "A star", np.nan, 0, 20)])
+    (field,) = find_fields(store)
+    assert field.obs_ids == [OBS_ID]
+    done = init(tmp_path, *where)
+    assert done.returncode == 0, done.stderr
+    assert "left out: runs without RA_PNT or DEC_PNT: 7\n" in done.stdout
+
+
+def test_store_without_pointings(tmp_path):
+    with refused(tmp_path, "no run has a pointing"):
+        find_fields(store_at(tmp_path, ("A star", np.nan, 0.0)))
 
 
 def test_target_and_position(tmp_path):
@@ -126,24 +151,16 @@ def test_known_sources():
 
 def test_init_writes_once(simulated_store, tmp_path):
     store, *_ = simulated_store
-    command = [sys.executable, ROOT / "scripts" / "init.py", store.folder]
-
-    def init():
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    done = init()
+    done = init(tmp_path, store=store.folder)
     assert done.returncode == 0, done.stderr
     assert "gammastack.yaml: 1 field: " in done.stdout
     assert "Next: snakemake" in done.stdout
     text = (tmp_path / "gammastack.yaml").read_text()
     assert read_config(yaml.safe_load(text))
-    done = init()
+    done = init(tmp_path, store=store.folder)
     assert done.returncode == 2
     assert "exists and is not overwritten" in done.stderr
     assert (tmp_path / "gammastack.yaml").read_text() == text
-
-
-ALL = slice(None)
 
 
 @pytest.mark.parametrize(

@@ -149,21 +149,38 @@ def find_fields(store):
     -------
     list of FieldDraft
         Those with the most runs first.
+
+    Raises
+    ------
+    InputError
+        If no run has a pointing.
     """
+    rows = np.flatnonzero(np.isfinite(store.pointings(store.obs_ids)).all(axis=0))
+    if not len(rows):
+        raise InputError(
+            f"datastore: '{store.folder}': no run has a pointing (RA_PNT, DEC_PNT) in the"
+            " observation index"
+        )
     obs_ids = np.array(store.obs_ids)
     vectors = unit_vectors(*store.pointings(store.obs_ids))
     chord = 2 * np.sin(np.radians(LINK) / 2)
-    pairs = KDTree(vectors.T).query_pairs(chord, output_type="ndarray")
-    n = len(obs_ids)
+    pairs = KDTree(vectors[:, rows].T).query_pairs(chord, output_type="ndarray")
+    n = len(rows)
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
     _, labels = connected_components(graph, directed=False)
-    members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+    members = [rows[labels == label] for label in range(labels.max() + 1)]
     members.sort(key=len, reverse=True)
     names = _unique([_name(store, rows, vectors) for rows in members])
     return [
         _field(store, name, rows, obs_ids, vectors)
         for name, rows in zip(names, members, strict=True)
     ]
+
+
+def without_pointing(store):
+    """Return the OBS_IDs of the runs without a pointing, which can be in no draft."""
+    is_unknown = np.isnan(store.pointings(store.obs_ids)).any(axis=0)
+    return np.array(store.obs_ids)[is_unknown].tolist()
 
 
 def _field(store, name, rows, obs_ids, vectors):
