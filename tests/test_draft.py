@@ -110,6 +110,24 @@ def test_store_without_pointings(tmp_path):
         find_fields(store_at(tmp_path, ("A star", np.nan, 0.0)))
 
 
+@pytest.mark.parametrize(
+    "objects, names",
+    [
+        (["crab", "crab", "crab-2"], ["crab", "crab-2", "crab-2-2"]),
+        (["crab-2", "crab", "crab"], ["crab-2", "crab", "crab-3"]),
+        (["provenance"], ["provenance-2"]),
+        (["NULL", "2012", "2012-99-99"], ["null", "2012", "2012-99-99"]),
+    ],
+)
+def test_names_of_fields(tmp_path, objects, names):
+    """They differ, are free, and are text in YAML."""
+    rows = [(number, name, 30.0 * number, 0, 20) for number, name in enumerate(objects)]
+    store = store_without_responses(tmp_path, ALL, more=rows)
+    draft = config_text(store, [*find_fields(store)[-1:], *find_fields(store)[:-1]])
+    assert [*yaml.safe_load(draft)["fields"]] == ["a-star", *names]
+    assert read_config(yaml.safe_load(draft))
+
+
 def test_target_and_position(tmp_path):
     store = store_at(tmp_path, ("Crab Nebula", 83.1, 22.0), ("Q2", 166.5, 38.2))
     fields = find_fields(store)

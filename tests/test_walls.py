@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "config": "errors files.layout sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
-    "draft": "dl3 errors sky",
+    "draft": "config dl3 errors sky",
     "doctor": "failures",
     "summary": "",
 }

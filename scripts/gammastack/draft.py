@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from gammastack.config.fields import TAKEN
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
 from gammastack.dl3.examination import energy_threshold
 from gammastack.errors import InputError
@@ -216,12 +217,15 @@ def _name(store, rows, vectors):
 
 
 def _unique(names):
-    """Return names with a number where a name was there before."""
-    seen, unique = Counter(), []
+    """Return names with a number where a name was there before, or cannot be that of a field."""
+    unique = {}
     for name in names:
-        seen[name] += 1
-        unique.append(f"{name}-{seen[name]}" if seen[name] > 1 else name)
-    return unique
+        numbered, number = name, 1
+        while numbered in unique or numbered in TAKEN:
+            number += 1
+            numbered = f"{name}-{number}"
+        unique[numbered] = None
+    return [*unique]
 
 
 def field_of_target(store, fields, target):
@@ -326,7 +330,8 @@ def _field_lines(field, offset_max):
     pixel = 0.02 * max(1, np.ceil(size / 0.02 / LARGEST_IMAGE))
     ra, dec = field.center
     lines = [
-        f"  {field.name}:  # {len(field.obs_ids)} runs",
+        # Quoted, since an object may be called 2012 or null.
+        f"  {_quoted(field.name)}:  # {len(field.obs_ids)} runs",
         f"    center: {{icrs: [{ra:g}, {dec:g}]}}",
         f'    width: "{size:g} deg"',
         f'    binsz: "{pixel:g} deg"',
