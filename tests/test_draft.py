@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -93,6 +94,19 @@ def test_fields_are_clusters_of_pointings(tmp_path):
     assert fields["crab-nebula"].radius == pytest.approx(
         0.55 * np.cos(np.radians(22)), rel=0.01
     )
+
+
+def test_fields_of_many_runs(tmp_path):
+    """All pairs of runs that point to one field would take gigabytes."""
+    n_runs, random = 3000, np.random.default_rng(1)
+    ra, dec = random.uniform(-0.5, 0.5, (2, n_runs))
+    store = store_at(tmp_path, *(("A star", *at) for at in zip(ra, dec, strict=True)))
+    tracemalloc.start()
+    (field,) = find_fields(store)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(field.obs_ids) == n_runs
+    assert peak < 30e6
 
 
 @pytest.mark.parametrize("where", [[], ["--position", "20", "-30"]])

@@ -24,6 +24,8 @@ from gammastack.sky.sphere import lonlat, separation, unit_vectors
 KNOWN_SOURCES = Path(__file__).with_name("known_sources.csv")
 # Pointings that are closer than this belong to one field.
 LINK = 2.0  # deg
+# Those that differ by less than 0.06 deg are the same: digits of unit vectors
+POINTING_DIGITS = 3
 # Energies that a band may begin or end with, in each decade
 ROUND = np.array([1, 1.5, 2, 3, 5, 7])
 # Without effective areas, a band begins where so many of the events have less energy.
@@ -149,7 +151,7 @@ def find_fields(store):
     Returns
     -------
     list of FieldDraft
-        Those with the most runs first.
+        Those with the most runs first; of as many, that with the first run.
 
     Raises
     ------
@@ -164,18 +166,28 @@ def find_fields(store):
         )
     obs_ids = np.array(store.obs_ids)
     vectors = unit_vectors(*store.pointings(store.obs_ids))
-    chord = 2 * np.sin(np.radians(LINK) / 2)
-    pairs = KDTree(vectors[:, rows].T).query_pairs(chord, output_type="ndarray")
-    n = len(rows)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
-    _, labels = connected_components(graph, directed=False)
+    labels = _linked(vectors[:, rows])
     members = [rows[labels == label] for label in range(labels.max() + 1)]
-    members.sort(key=len, reverse=True)
+    members.sort(key=lambda rows: (-len(rows), rows[0]))
     names = _unique([_name(store, rows, vectors) for rows in members])
     return [
         _field(store, name, rows, obs_ids, vectors)
         for name, rows in zip(names, members, strict=True)
     ]
+
+
+def _linked(vectors):
+    """Return a number for each of some positions, the same for those that are linked."""
+    # Many runs have few pointings, and all pairs of runs take much memory.
+    vectors, distinct = np.unique(
+        np.round(vectors, POINTING_DIGITS), axis=1, return_inverse=True
+    )
+    chord = 2 * np.sin(np.radians(LINK) / 2)
+    pairs = KDTree(vectors.T).query_pairs(chord, output_type="ndarray")
+    n = vectors.shape[1]
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
+    _, labels = connected_components(graph, directed=False)
+    return labels[distinct]
 
 
 def without_pointing(store):
