@@ -36,13 +36,13 @@ def main():
     arguments = parser.parse_args()
     try:
         config = config_of(expand(arguments.store, "STORE"), arguments.results)
-    except InputError as error:
+        results = Path(arguments.results)
+        results.mkdir(parents=True, exist_ok=True)
+        path = results / "config.yaml"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    except (InputError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 2
-    results = Path(arguments.results)
-    results.mkdir(parents=True, exist_ok=True)
-    path = results / "config.yaml"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
     table = results / FIELD / "doctor.csv"
     command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE]
     command += ["--cores", str(arguments.cores), table, "--configfile", path]

@@ -38,7 +38,7 @@ def main():
     arguments = parser.parse_args()
     try:
         fields = write_draft(arguments)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 2
     count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"

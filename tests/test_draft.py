@@ -22,6 +22,7 @@ from dl3_files import (
 from doctor import config_of
 from gammastack.config.fields import read_config
 from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.selection import select_observations
 from gammastack.draft import (
     config_text,
     draft_responses,
@@ -214,3 +215,47 @@ def test_runs_that_allow_no_draft(tmp_path, words, options):
     settings = config_of(tmp_path, str(tmp_path / "doctor"))
     ((low, high),) = read_config(settings).fields["store"].energy_bands.values()
     assert low < high
+
+
+def test_targets_and_positions_that_cannot_be(tmp_path):
+    store = store_at(tmp_path, ("Crab Nebula", 83.1, 22.0), ("A star", 263.6, 22.0))
+    with refused("--target: '***' has no letters"):
+        field_of_target(store, find_fields(store), "***")
+    for position in ((263.6, 158.0), (-96.4, 22.0), (263.6, np.nan)):
+        with refused("--position", "not on the sky", "-90 to 90"):
+            field_at(store, position)
+
+
+def test_radius_is_written_as_given(tmp_path):
+    """A larger one selects runs that were not meant."""
+    ra, dec = POINTING
+    more = [(7, "A star", ra, dec + 0.8, 20)]
+    store = store_without_responses(tmp_path, ALL, more=more)
+    field = field_at(store, POINTING, 0.71)
+    assert field.obs_ids == [OBS_ID]
+    config = read_config(yaml.safe_load(config_text(store, [field])))
+    (drafted,) = config.fields.values()
+    assert drafted.observations == {"cone": 0.71}
+
+
+def test_cone_of_a_field_selects_its_runs(tmp_path):
+    rows = [("A star", 30.0, 0.0), ("A star", 30.0, 1.0), ("A star", 30.0, 1.5)]
+    store = store_at(tmp_path, *rows)
+    (field,) = find_fields(store)
+    conditions = {"cone": field.cone}
+    assert select_observations(store, conditions, field.center) == field.obs_ids
+
+
+@pytest.mark.parametrize("name", ["init.py", "doctor.py"])
+def test_results_that_cannot_be_written(simulated_store, tmp_path, name):
+    """A folder that is missing, or a file in its place, is one error."""
+    (tmp_path / "file").touch()
+    option = "--output" if name == "init.py" else "--results"
+    place = "file/draft.yaml" if name == "init.py" else "file"
+    command = [sys.executable, ROOT / "scripts" / name, simulated_store[0].folder]
+    done = subprocess.run(
+        [*command, option, place], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ERROR: ") and place in done.stderr
+    assert done.stderr.count("\n") == 1

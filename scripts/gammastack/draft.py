@@ -133,11 +133,24 @@ def _rounded(energy, up):
 
 @dataclass(frozen=True)
 class FieldDraft:
-    """A field: its name, centre in deg, and the angle in deg within which its pointings are."""
+    """A field of a draft.
+
+    Attributes
+    ----------
+    name : str
+    center : tuple of float
+        RA and Dec in deg.
+    radius : float
+        Angle in deg within which its pointings are.
+    cone : float
+        Angle in deg that selects its runs.
+    obs_ids : list of int
+    """
 
     name: str
     center: tuple
     radius: float
+    cone: float
     obs_ids: list
 
 
@@ -204,7 +217,9 @@ def _field(store, name, rows, obs_ids, vectors):
         center = target
     radius = float(separation(vectors[:, rows], center).max())
     position = tuple(round(float(angle), 3) for angle in lonlat(center))
-    return FieldDraft(name, position, radius, obs_ids[rows].tolist())
+    # Runs at the rim are selected, too.
+    cone = float(np.ceil(radius * 10 + 1) / 10)
+    return FieldDraft(name, position, radius, cone, obs_ids[rows].tolist())
 
 
 def _target(store, rows):
@@ -248,10 +263,12 @@ def field_of_target(store, fields, target):
     InputError
         If no run has such an object, and no field contains such a source.
     """
+    wanted = _plain(target)
+    if not wanted:
+        raise InputError(f"--target: '{target}' has no letters or digits")
     objects = store.observations.get("OBJECT", np.full(len(store.obs_ids), ""))
     by_run = dict(zip(store.obs_ids, map(_plain, objects), strict=True))
     sources = {_plain(name): (ra, dec) for name, ra, dec, _ in known_sources()}
-    wanted = _plain(target)
     for same in (wanted.__eq__, lambda name: wanted in name):
         for field in fields:
             if any(same(by_run[obs_id]) for obs_id in field.obs_ids):
@@ -276,18 +293,23 @@ def field_at(store, center, radius=LINK):
     Raises
     ------
     InputError
-        If no run does.
+        If no run does, or the position is not on the sky.
     """
+    ra, dec = center
+    if not (0 <= ra <= 360 and abs(dec) <= 90):
+        raise InputError(
+            f"--position: RA {ra:g}, Dec {dec:g} is not on the sky: give deg, RA from 0 to"
+            " 360 and Dec from -90 to 90"
+        )
     vectors = unit_vectors(*store.pointings(store.obs_ids))
     near = separation(vectors, unit_vectors(*center)) < radius
     obs_ids = np.array(store.obs_ids)[near].tolist()
     if not obs_ids:
         raise InputError(
-            f"no run points to within {radius:g} deg of RA {center[0]:g}, Dec"
-            f" {center[1]:g}"
+            f"no run points to within {radius:g} deg of RA {ra:g}, Dec {dec:g}"
         )
-    ra, dec = center
-    return FieldDraft(f"ra{ra:.0f}dec{dec:+.0f}", (ra, dec), radius, obs_ids)
+    name = f"ra{ra:.0f}dec{dec:+.0f}"
+    return FieldDraft(name, (ra, dec), radius, radius, obs_ids)
 
 
 def known_sources():
@@ -347,7 +369,7 @@ def _field_lines(field, offset_max):
         f"    center: {{icrs: [{ra:g}, {dec:g}]}}",
         f'    width: "{size:g} deg"',
         f'    binsz: "{pixel:g} deg"',
-        f'    observations: {{cone: "{np.ceil(field.radius * 10 + 1) / 10:g} deg"}}',
+        f'    observations: {{cone: "{field.cone} deg"}}',
     ]
     if size > LARGEST_PLANE:
         lines.append("    projection: CAR")
