@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from dl3_files import edit
 from gammastack.dl3 import examination
 from gammastack.dl3.examination import energy_threshold
+from gammastack.dl3.hdus import OBS_INDEX
 from gammastack.dl3.irf import EffectiveArea2D
 from gammastack.doctor import format_doctor
 from project import ROOT
@@ -179,3 +180,15 @@ def test_truncated_file_is_told_once(tmp_path):
     text = format_doctor([table])
     assert text.count("1.fits") == 1 and "ERROR 1: 1.fits: truncated" in text
     assert "WARNING 2.fits: truncated" in text
+
+
+def test_field_of_view_is_that_of_the_images(project):
+    """The header of the events says where it is; the index may be wrong."""
+    index = project.folder / "store" / OBS_INDEX
+    with fits.open(index) as hdus:
+        edit(hdus[1]).data["DEC_PNT"][0] = -60
+        hdus.writeto(index, overwrite=True)
+    assert project.snakemake("doctor").code == 0
+    warning = pd.read_csv(project.folder / "results/sky/doctor.csv")["warning"][0]
+    assert "-60 in the observation index" in warning
+    assert "does not touch the image" not in warning

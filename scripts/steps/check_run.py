@@ -26,7 +26,8 @@ def run(
         bands = energy_bands.values()
         result = examine(obs_id, locations, index, bands, offset_band[1])
         geometry = ImageGeometry.create(**image)
-        pointing = index["RA_PNT"], index["DEC_PNT"]
+        # Images are made from the header of the events, whatever the index says.
+        pointing = [{**index, **result}[key] for key in ("RA_PNT", "DEC_PNT")]
         if not field_of_view(geometry, *pointing, offset_band).selected.any():
             texts = result["warning"], "its field of view does not touch the image"
             result["warning"] = "; ".join(filter(None, texts))
