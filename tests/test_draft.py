@@ -21,6 +21,7 @@ from dl3_files import (
 )
 from doctor import config_of
 from gammastack.config.fields import read_config
+from gammastack.dl3.coverage import readable_observations
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.selection import select_observations
 from gammastack.draft import (
@@ -171,6 +172,23 @@ def test_draft_is_a_configuration(simulated_store):
     # The Crab Nebula is in the image of the simulated runs.
     assert [83.633, 22.015] in [list(item["center"]) for item in field.exclusion_mask]
     assert field.source_search["threshold"] == 5
+
+
+@pytest.mark.parametrize(
+    "n_runs, looked_at",
+    [
+        (0, []),
+        (1, [1001]),
+        (2, [1001, 1002]),
+        (3, [1001, 1002, 1003]),
+        (4, [1001, 1002, 1004]),
+    ],
+)
+def test_runs_that_are_looked_at(simulated_store, n_runs, looked_at):
+    """The first, the one in the middle, and the last."""
+    store, *_ = simulated_store
+    observations = readable_observations(store, store.obs_ids[:n_runs], [])
+    assert [observation.obs_id for observation in observations] == looked_at
 
 
 def test_known_sources():

@@ -110,6 +110,6 @@ def _not_covered(observation, band, offset_max):
 
 
 def _some(items):
-    """Return the first, the last and the middle of some items."""
-    step = max(1, (len(items) - 1) // (N_PROBES - 1))
-    return items[::step][:N_PROBES]
+    """Return the first, the middle and the last of some items, each once."""
+    n_some, last = min(N_PROBES, len(items)), len(items) - 1
+    return [items[number * last // max(1, n_some - 1)] for number in range(n_some)]
