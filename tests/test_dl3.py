@@ -1,5 +1,8 @@
+import errno
 import gzip
+import os
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,12 +35,14 @@ from dl3_files import (
     refused,
     write_run,
 )
+from gammastack.dl3.hdus import HDUReference
 from gammastack.dl3.observation import GoodTimeIntervals, read_observation
 from gammastack.errors import InputError
 from gammastack.runs.background import background_image
 from gammastack.runs.exposure import exposure_image
 from gammastack.sky.geometry import ImageGeometry, field_of_view
 from gammastack.sky.sphere import offset_coordinates, unit_vectors
+from steps import run_histogram, run_images
 
 TT_MINUS_UTC = 69.184  # s, at MJDREF: 37 leap seconds + 32.184
 # In the tests of time references, rounding of a day number is 1e-6 s
@@ -586,6 +591,41 @@ def test_columns_that_do_not_fill_a_row(tmp_path):
 def test_missing_file(tmp_path):
     with refused(tmp_path / "gone.fits", "no such file", "restore it"):
         read_observation(OBS_ID, locations(tmp_path / "gone.fits"))
+
+
+@pytest.fixture(params=[errno.EIO, errno.EACCES, errno.ESTALE])
+def failing_disk(request, monkeypatch):
+    """A file system that reads no file, for a reason that may pass; the text of the reason."""
+    text = os.strerror(request.param)
+
+    def fail(path):
+        raise OSError(request.param, text)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    return text
+
+
+def test_error_of_the_system_is_not_one_of_the_file(tmp_path, failing_disk):
+    path = write_run(tmp_path / "run.fits", plain_run())
+    with pytest.raises(OSError, match=f"{failing_disk}: '{path}'"):
+        read_observation(OBS_ID, locations(path))
+
+
+def test_run_that_the_system_cannot_read_is_tried_again(tmp_path, failing_disk):
+    """The jobs fail, rather than to store that the run has failed."""
+    path = write_run(tmp_path / "run.fits", plain_run())
+    job = {"obs_id": OBS_ID, "failure": "", "energy_bands": {"band": (1, 2)}}
+    job |= {"offset_band": (0, 1), "hdus": {}}
+    for kind, hdu in locations(path).items():
+        job["hdus"][kind] = HDUReference(0, hdu.hdu_name, hdu.hdu_class)
+    image = {"center": POINTING, "frame": "icrs", "projection": "TAN"}
+    image |= {"width": (1, 1), "binsz": 0.5}
+    spectrum = {"spectral_index": 2, "for_integral_flux": True}
+    inputs, outputs = {"dl3": [str(path)]}, {"images": "", "histogram": ""}
+    with pytest.raises(OSError, match=failing_disk):
+        run_images.run(inputs, outputs, None, **job, index={}, image=image, **spectrum)
+    with pytest.raises(OSError, match=failing_disk):
+        run_histogram.run(inputs, outputs, None, **job, exclusion_mask=[], binsz=0.1)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", bytes(6000)])

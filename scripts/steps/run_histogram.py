@@ -40,6 +40,7 @@ def run(
         if failure:
             raise InputError(failure)
         observation = read_observation(obs_id, locations)
+    # The run may be read the next time.
     except (MemoryError, OSError):
         raise
     # Damaged data can cause any error, and one run must not keep the others from a model.

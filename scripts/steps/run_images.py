@@ -67,6 +67,7 @@ def run(
         for severity in (WARNING, NOTE):
             if text := texts(found, severity):
                 cards.append((severity.upper(), text))
+    # The run may be read the next time.
     except (MemoryError, OSError):
         raise
     # Damaged data can cause any error, and one run must not keep the others from the maps.

@@ -294,13 +294,20 @@ def _unpacked(content, path):
 
 @contextmanager
 def naming_the_file(path):
-    """Turn any error in the content of a file into an `InputError` that names it."""
+    """Turn any error in the content of a file into an `InputError` that names it.
+
+    An error of the system when it reads the file is none: it only gets the name.
+    """
     try:
         yield
     except (InputError, MemoryError):
         raise
     # The errors that astropy raises on a damaged file are not documented.
     except Exception as error:
+        # Only the system gives a number; it may read the same file the next time.
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or str(path)
+            raise
         raise InputError(
             f"{path}: truncated, or not a FITS file ({error}). Fetch it again"
         ) from error
