@@ -1,5 +1,6 @@
 """Stores without index files: the index is made from the headers of the DL3 files."""
 
+import errno
 import gzip
 import os
 import shutil
@@ -361,6 +362,21 @@ def test_memory_of_another_reader_is_not_used(tmp_path, reads, monkeypatch):
     index_folder(store, cache)
     monkeypatch.setattr(headers, "READER", headers.READER + 1)
     index_folder(store, cache)
+    assert reads == ["a.fits"] * 2
+
+
+def test_file_that_the_system_refuses_is_read_again(tmp_path, reads, monkeypatch):
+    store, cache = tmp_path / "store", tmp_path / "cache.json"
+    write(store / "a.fits", 7)
+
+    def fail(file):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(headers, "_read_hdus", fail)
+        left_out = index_folder(store, cache).left_out
+    assert left_out == {"a.fits": "cannot be read (Permission denied)"}
+    assert index_folder(store, cache).n_runs == 1
     assert reads == ["a.fits"] * 2
 
 

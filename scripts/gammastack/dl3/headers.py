@@ -13,7 +13,7 @@ from typing import NamedTuple
 from astropy.io import fits
 
 # To be increased when something else is read: what an earlier reader found is not used.
-READER = 2
+READER = 3
 BLOCK, CARD = 2880, 80
 GZIP_MAGIC = b"\x1f\x8b"
 # CREATOR of all that this program makes of observations
@@ -129,7 +129,7 @@ def read_headers(paths, memory):
         try:
             known = memory.recall(path)
         except OSError as error:
-            found[path] = Headers(problem=f"cannot be read ({error.strerror})")
+            found[path] = _unreadable(error)
             continue
         if known and known["reader"] == READER:
             hdus = tuple(HDU(*hdu) for hdu in known["hdus"])
@@ -140,6 +140,10 @@ def read_headers(paths, memory):
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         try:
             for path, headers in zip(new, executor.map(_read, new), strict=True):
+                # What the system refuses now, it may allow while the file stays the same.
+                if isinstance(headers, OSError):
+                    found[path] = _unreadable(headers)
+                    continue
                 found[path] = headers
                 memory.remember(path, {"reader": READER, **headers._asdict()})
         finally:
@@ -149,8 +153,13 @@ def read_headers(paths, memory):
     return {path: found[path] for path in paths}
 
 
+def _unreadable(error):
+    """Return the `Headers` of a file that the system does not read."""
+    return Headers(problem=f"cannot be read ({error.strerror})")
+
+
 def _read(path):
-    """Return the `Headers` of a file; errors are among them."""
+    """Return the `Headers` of a file, errors in it among them, or an error of the system."""
     try:
         with open(path, "rb") as file:
             start = file.read(len(GZIP_MAGIC))
@@ -159,7 +168,7 @@ def _read(path):
                 file = BytesIO(_decompressed(file.read()))
             return _read_hdus(file)
     except OSError as error:
-        return Headers(problem=f"cannot be read ({error.strerror})")
+        return error
     except zlib.error as error:
         return Headers(problem=f"the compressed file is damaged ({error})")
     # The errors that astropy raises on a damaged header are not documented.
