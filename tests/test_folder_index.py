@@ -34,6 +34,7 @@ from gammastack.dl3.folder_index import find_files, index_folder
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.zenith import zenith_angle
+from hostile import fits_header
 
 RESPONSES = ("aeff", "bkg")
 
@@ -171,7 +172,16 @@ def within_a_header(content):
     return content[:4000]
 
 
-@pytest.mark.parametrize("damage", [no_fits, empty, damaged_gzip, within_a_header])
+def negative_size(content):
+    """The data would end where their header starts: a reader could go on for ever."""
+    primary = fits_header("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0")
+    cards = ("XTENSION= 'IMAGE   '", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = -2880")
+    return primary + fits_header(*cards)
+
+
+@pytest.mark.parametrize(
+    "damage", [no_fits, empty, damaged_gzip, within_a_header, negative_size]
+)
 def test_unreadable_file_is_left_out_with_the_reason(tmp_path, damage):
     write(tmp_path / "good.fits")
     bad = write(tmp_path / "bad.fits", 7)

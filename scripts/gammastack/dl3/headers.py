@@ -245,8 +245,11 @@ def _read_header(file):
 def _data_size(header):
     """Return the size of the data in bytes, FITS standard 4.0, section 4.4.1.2."""
     axes = [header[f"NAXIS{n + 1}"] for n in range(header["NAXIS"])]
-    n_values = header.get("PCOUNT", 0) + prod(axes) if axes else 0
-    return abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1) * n_values
+    pcount, gcount = header.get("PCOUNT", 0), header.get("GCOUNT", 1)
+    if min(*axes, pcount, gcount) < 0:
+        raise ValueError("a size in a header is negative")
+    n_values = pcount + prod(axes) if axes else 0
+    return abs(header["BITPIX"]) // 8 * gcount * n_values
 
 
 def _is_ours(header):
