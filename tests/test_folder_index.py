@@ -5,6 +5,7 @@ import gzip
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,25 @@ def test_truncated_run_stays_in_the_index(tmp_path, compress):
     assert "run.fits (truncated: " in store.note
     with refused("run.fits: truncated"):
         store.available(OBS_ID)
+
+
+def test_compressed_file_of_many_members(tmp_path):
+    """Such as bgzip writes; the time does not grow with the square of their number."""
+    path = write(tmp_path / "run.fits.gz")
+    content, end = gzip.decompress(path.read_bytes()), gzip.compress(b"")
+    parts = [content[start : start + 2880] for start in range(0, len(content), 2880)]
+    path.write_bytes(b"".join(map(gzip.compress, parts)) + end * 250_000)
+    start = time.process_time()
+    assert index_folder(tmp_path).n_runs == 1
+    assert time.process_time() - start < 15
+
+
+def test_compressed_file_that_would_fill_the_memory(tmp_path):
+    write(tmp_path / "run.fits")
+    (tmp_path / "bomb.fits").write_bytes(gzip.compress(bytes(2**20), 1) * 513)
+    index = index_folder(tmp_path)
+    assert index.n_runs == 1
+    assert "unpacks to more than 512 MB" in index.left_out["bomb.fits"]
 
 
 def test_link_to_nothing_and_loops(tmp_path):

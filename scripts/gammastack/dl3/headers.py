@@ -3,9 +3,11 @@
 Formats: GADF v0.3, DOI 10.5281/zenodo.7304668; FITS standard 4.0.
 """
 
+import gzip
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from math import prod
 from typing import NamedTuple
@@ -16,6 +18,9 @@ from astropy.io import fits
 READER = 3
 BLOCK, CARD = 2880, 80
 GZIP_MAGIC = b"\x1f\x8b"
+# No DL3 file is so large; a small file that unpacks to more is meant to fill the memory.
+LARGEST_UNPACKED = 2**29  # bytes
+PART = 2**20  # bytes that are unpacked at once
 # CREATOR of all that this program makes of observations
 OURS = "gammastack "
 
@@ -165,25 +170,26 @@ def _read(path):
             start = file.read(len(GZIP_MAGIC))
             file.seek(0)
             if start == GZIP_MAGIC:
-                file = BytesIO(_decompressed(file.read()))
+                file = _unpacked(file)
             return _read_hdus(file)
+    except (zlib.error, gzip.BadGzipFile) as error:
+        return Headers(problem=f"the compressed file is damaged ({error})")
     except OSError as error:
         return error
-    except zlib.error as error:
-        return Headers(problem=f"the compressed file is damaged ({error})")
     # The errors that astropy raises on a damaged header are not documented.
     except Exception as error:
         return Headers(problem=f"not a readable FITS file ({error})")
 
 
-def _decompressed(content):
-    """Return the content of a gzip file, as far as it goes."""
-    parts = []
-    while content.startswith(GZIP_MAGIC):
-        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        parts.append(member.decompress(content))
-        content = member.unused_data
-    return b"".join(parts)
+def _unpacked(file):
+    """Return what is in an open gzip file, as far as it goes, as a file in memory."""
+    content = BytesIO()
+    with suppress(EOFError), gzip.GzipFile(fileobj=file) as packed:
+        while part := packed.read1(PART):
+            content.write(part)
+            if content.tell() > LARGEST_UNPACKED:
+                raise ValueError(f"unpacks to more than {LARGEST_UNPACKED >> 20} MB")
+    return content
 
 
 def _read_hdus(file):

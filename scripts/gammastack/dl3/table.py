@@ -19,14 +19,12 @@ from astropy.time import ScaleValueError, Time
 
 from gammastack.checksum import is_intact
 from gammastack.dl3.finding import NOTE, WARNING, Finding
+from gammastack.dl3.headers import GZIP_MAGIC, LARGEST_UNPACKED
 from gammastack.errors import InputError, NotCoveredError
 
 # TFORM of a column of numbers
 NUMBERS = "BIJKED"
 NEGATIVE_SIZE = re.compile(rb"\w+ *= +-\d")
-GZIP_MAGIC = b"\x1f\x8b"
-# No DL3 file is so large; a small file that unpacks to more is meant to fill the memory.
-LARGEST_UNPACKED = 2**29  # bytes
 # FITS standard 4.0, section 7.3.1
 LARGEST_TFIELDS = 999
 # Rounding explains such differences between the edges of bins.
