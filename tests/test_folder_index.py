@@ -193,6 +193,26 @@ def test_unreadable_file_is_left_out_with_the_reason(tmp_path, damage):
     assert list(index_folder(tmp_path).left_out) == ["bad.fits"]
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("EVENTS", "has two HDUs named EVENTS"),
+        ("", "has an HDU of class gti without a name (EXTNAME)"),
+    ],
+)
+def test_hdus_behind_one_that_cannot_be_found_by_its_name(tmp_path, name, problem):
+    run = plain_run()
+    run["gti"].name = name
+    run["gti"].header["HDUCLAS1"] = "GTI"
+    write_run(tmp_path / "run.fits", run)
+    store = DataStore.from_dir(tmp_path)
+    assert f"run.fits ({problem})" in store.note
+    assert list(store.available(OBS_ID, ("events", *RESPONSES))) == [
+        "events",
+        *RESPONSES,
+    ]
+
+
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
 def test_truncated_run_stays_in_the_index(tmp_path, compress):
     """So that it is among those that fail, and no one looks for it in vain."""

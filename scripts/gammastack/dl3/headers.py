@@ -195,17 +195,19 @@ def _unpacked(file):
 def _read_hdus(file):
     """Return the `Headers` of an open FITS file."""
     size = file.seek(0, os.SEEK_END)
-    hdus, position, problem = {}, 0, "" if size else "empty"
+    hdus, position, problems = {}, 0, [] if size else ["empty"]
     of_file = {}
-    while position < size and not problem:
+    while position < size:
         file.seek(position)
         header, columns = _read_header(file)
         if header is None:
-            problem = "truncated within a header" if position else "not a FITS file"
+            problems.append(
+                "truncated within a header" if position else "not a FITS file"
+            )
             break
         header_end, data = file.tell(), _data_size(header)
         if header_end + data > size:
-            problem = f"truncated: {header_end + data - size} bytes are missing"
+            problems.append(f"truncated: {header_end + data - size} bytes are missing")
         start, position = position, header_end + data + -data % BLOCK
         if _is_ours(header):
             return Headers(is_ours=True)
@@ -216,15 +218,15 @@ def _read_hdus(file):
         name = str(header.get("EXTNAME", "")).strip()
         # HDUs are found by their name.
         if not name or name.upper() in hdus:
-            what = f"another {name}" if name else "without a name (EXTNAME)"
-            problem = problem or f"has an HDU of class {hdu_class} {what}"
+            nameless = f"has an HDU of class {hdu_class} without a name (EXTNAME)"
+            problems.append(f"has two HDUs named {name}" if name else nameless)
             continue
         keys = OF_OBSERVATION if hdu_class == "events" else {"OBS_ID"}
         cards = of_file | _cards(header, keys)
         if hdu_class == "events":
             cards["EVENT_COUNT"] = header["NAXIS2"]
         hdus[name.upper()] = HDU(hdu_class, name, position - start, cards)
-    return Headers(tuple(hdus.values()), problem)
+    return Headers(tuple(hdus.values()), "; ".join(dict.fromkeys(problems)))
 
 
 def _read_header(file):
