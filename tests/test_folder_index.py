@@ -255,11 +255,13 @@ def test_link_to_nothing_and_loops(tmp_path):
     (tmp_path / "same.fits").symlink_to(tmp_path / "data" / "run.fits")
     (tmp_path / "gone.fits").symlink_to(tmp_path / "nowhere.fits")
     (tmp_path / "itself.fits").symlink_to(tmp_path / "itself.fits")
+    (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "pipe.fits")
     assert find_files(tmp_path)[0] == ["data/run.fits"]
     index = index_folder(tmp_path)
     assert index.n_runs == 1
     assert index.left_out == {
+        "folder": "cannot be read (No such file or directory)",
         "gone.fits": "cannot be read (No such file or directory)",
         "itself.fits": "cannot be read (Too many levels of symbolic links)",
     }
@@ -335,15 +337,56 @@ def test_shared_responses(tmp_path):
     assert "irf/z20_50h.fits is the aeff_2d of runs without one" in store.note
 
 
-def test_two_runs_in_a_file(tmp_path):
-    """An HDU belongs to the run whose OBS_ID is in its header."""
+def test_responses_that_no_run_needs_are_named(tmp_path):
+    write(tmp_path / "7.fits", 7)
+    write(tmp_path / "irf_7.fits", parts=["aeff"])
+    write(tmp_path / "irf.fits", parts=["bkg"])
+    index = index_folder(tmp_path)
+    assert index.left_out == {
+        "irf.fits": "BKG (bkg_3d) belongs to no run, and none needs it",
+        "irf_7.fits": "AEFF is not used: run 7 has its own aeff",
+    }
+    assert {path for _, _, _, path, _, _ in index.hdus} == {"7.fits"}
+
+
+def two_runs(parts=("events", "gti", *RESPONSES)):
+    """The tables of runs 7 and 8, to be written into one file."""
     tables = {}
     for number, obs_id in enumerate((7, 8)):
-        for kind, table in plain_run().items():
+        for kind in parts:
+            table = plain_run()[kind]
             table.name += str(number)
             table.header |= {"OBS_ID": obs_id, "HDUCLAS1": kind.upper()}
             tables[kind, obs_id] = table
+    return tables
+
+
+def test_responses_for_all_runs_in_a_file(tmp_path):
+    """Some writers give them the OBS_ID 0."""
+    tables = two_runs(("events", "gti"))
+    tables |= {kind: plain_run()[kind] for kind in RESPONSES}
+    for kind in RESPONSES:
+        tables[kind].header["OBS_ID"] = 0
     write_run(tmp_path / "both.fits", tables)
+    store = DataStore.from_dir(tmp_path)
+    for one in (7, 8):
+        assert store.available(one)["aeff"].hdu_name == "AEFF"
+
+
+def test_response_of_none_of_the_runs_in_a_file(tmp_path):
+    tables = two_runs()
+    tables["aeff", 8].header["OBS_ID"] = 9
+    write_run(tmp_path / "both.fits", tables)
+    index = index_folder(tmp_path)
+    text = "AEFF1 is of run 9, which is none of those in the file"
+    assert index.left_out == {"both.fits": text}
+    store = DataStore.from_dir(tmp_path)
+    assert store.lists(7, "aeff") and not store.lists(8, "aeff")
+
+
+def test_two_runs_in_a_file(tmp_path):
+    """An HDU belongs to the run whose OBS_ID is in its header."""
+    write_run(tmp_path / "both.fits", two_runs())
     store = DataStore.from_dir(tmp_path)
     for number, obs_id in enumerate((7, 8)):
         names = {hdu.hdu_name for hdu in store.available(obs_id).values()}

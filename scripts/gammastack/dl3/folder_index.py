@@ -145,7 +145,7 @@ def find_files(folder):
                 status = entry.stat()
             except OSError as error:
                 # A link to nothing, or to itself
-                if is_data:
+                if is_data or entry.is_symlink():
                     closed[name] = f"cannot be read ({error.strerror})"
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
@@ -191,11 +191,13 @@ class _Files:
         """Find the runs, and which HDUs each of them has."""
         without_events = {}
         for name, headers in self._files.items():
-            runs = self._runs_in(name, headers)
-            if not any(hdu.hdu_class == "events" for hdu in headers.hdus):
+            n_events = sum(hdu.hdu_class == "events" for hdu in headers.hdus)
+            if not n_events:
                 without_events[name] = headers.hdus
+                continue
+            runs = self._runs_in(name, headers)
             for hdu in headers.hdus:
-                self._add(name, hdu, self._owners(hdu, runs))
+                self._add(name, hdu, self._owners(name, hdu, runs, n_events))
         in_file = {*self._rows}
         orphans = defaultdict(list)
         for name, hdus in without_events.items():
@@ -206,7 +208,10 @@ class _Files:
                 elif owner not in self._events:
                     text = f"{hdu.name} is of run {owner}, of which there are no events"
                     self._leave_out(name, text)
-                elif (owner, _type(hdu)) not in in_file:
+                elif (owner, kind := _type(hdu)) in in_file:
+                    text = f"{hdu.name} is not used: run {owner} has its own {kind}"
+                    self._leave_out(name, text)
+                else:
                     self._add(name, hdu, [owner])
         self._share(orphans)
         for obs_id, names in self._events.items():
@@ -245,16 +250,24 @@ class _Files:
                 self._index.observations.append({**hdu.cards, "OBS_ID": obs_id})
         return list(dict.fromkeys(runs))
 
-    def _owners(self, hdu, runs):
+    def _owners(self, name, hdu, runs, n_events):
         """Return which of the runs in its file an HDU belongs to."""
         own = obs_id_of(hdu.cards.get("OBS_ID"))
-        if hdu.hdu_class == "events" or (own is not None and len(runs) > 1):
-            return [own] if own in runs else []
-        return runs
+        if own in runs:
+            return [own]
+        # It is said already why such events are left out.
+        if hdu.hdu_class == "events":
+            return []
+        # Some writers give 0 to what belongs to no run.
+        if not own or n_events == 1:
+            return runs
+        self._leave_out(
+            name, f"{hdu.name} is of run {own}, which is none of those in the file"
+        )
+        return []
 
     def _owner_elsewhere(self, name, hdu):
         """Return the OBS_ID that a response carries, in its header or the name of its file."""
-        # Some writers give 0 to what belongs to no run.
         if own := obs_id_of(hdu.cards.get("OBS_ID")):
             return own
         numbers = {int(digits) for digits in re.findall(r"\d+", PurePath(name).name)}
@@ -282,6 +295,12 @@ class _Files:
                 ((name, hdu),) = found
                 self._add(name, hdu, needy)
                 self._index.shared[hdu_class] = name
+            else:
+                ((name, hdu),) = found
+                self._leave_out(
+                    name,
+                    f"{hdu.name} ({hdu_class}) belongs to no run, and none needs it",
+                )
 
     def _add(self, name, hdu, runs):
         for obs_id in runs:
