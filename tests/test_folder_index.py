@@ -622,6 +622,9 @@ PLACE = {"GEOLON": 0.0, "GEOLAT": 10.0, "ALTITUDE": 0.0, "TSTART": 0.0, "TSTOP":
         # Near the pole the zenith angle is 90 deg - latitude
         ({**PLACE, "DEC_PNT": 90.0}, 80),
         ({**PLACE, "DEC_PNT": 90.0, "GEOLAT": "10.0"}, 80),
+        # Placeholders of what is not known
+        ({"ZEN_PNT": -1.0, "ALT_PNT": 50.0}, 40),
+        ({**PLACE, "DEC_PNT": 90.0, "ZEN_PNT": 999.0, "ALT_PNT": -999.0}, 80),
         ({}, np.nan),
     ],
 )
@@ -630,6 +633,15 @@ def test_zenith_of_a_store_without_index(tmp_path, cards, zenith):
     store = DataStore.from_dir(tmp_path)
     assert store.zenith(OBS_ID) == pytest.approx(zenith, abs=0.15, nan_ok=True)
     assert ("ZENITH" in store.index_row(OBS_ID)) == bool(cards)
+
+
+@pytest.mark.parametrize("placeholder", [-1.0, 999.0])
+def test_placeholder_of_a_zenith_angle_in_both(tmp_path, placeholder):
+    cards = {**PLACE, "DEC_PNT": 90.0, "ZEN_PNT": placeholder}
+    write(tmp_path / "run.fits", 7, **cards)
+    write_index(tmp_path, [(7, "", 20.0, -30.0, placeholder)], hdu_rows(7))
+    store = DataStore.from_dir(tmp_path)
+    assert store.zeniths([7])[7] == pytest.approx(80, abs=0.15)
 
 
 def test_zenith_that_only_the_header_has(tmp_path, reads):

@@ -18,6 +18,7 @@ from astropy.io import fits
 from gammastack.dl3.folder_index import (
     find_files,
     index_folder,
+    number_of,
     obs_id_of,
     zenith_of,
 )
@@ -173,7 +174,7 @@ class DataStore:
                 f"{path}: the table has no column {', '.join(missing)} with one value in"
                 " each row"
             )
-        columns["OBS_ID"] = _obs_ids(columns.get("OBS_ID", [None]), path)
+        columns["OBS_ID"] = _obs_ids(columns["OBS_ID"], path)
         return header, columns
 
     @cached_property
@@ -181,9 +182,7 @@ class DataStore:
         """Return the header and the columns of the observation index."""
         header, columns = self._read_index(OBS_INDEX, ["OBS_ID", "RA_PNT", "DEC_PNT"])
         for name in ("RA_PNT", "DEC_PNT"):
-            columns[name] = _numbers(
-                columns.get(name, np.full(len(columns["OBS_ID"]), np.nan))
-            )
+            columns[name] = np.array([*map(number_of, columns[name].tolist())])
         return header, columns
 
     @property
@@ -259,7 +258,7 @@ class DataStore:
         """
         row, table = self._rows[obs_id], self.observations
         keys = ("RA_PNT", "DEC_PNT", "ONTIME", "LIVETIME", "DEADC", "EVENT_COUNT")
-        known = {key: _number(table[key][row]) for key in keys if key in table}
+        known = {key: number_of(table[key][row]) for key in keys if key in table}
         known["ZENITH"] = self.zenith(obs_id)
         return {key: value for key, value in known.items() if not np.isnan(value)}
 
@@ -267,8 +266,10 @@ class DataStore:
         """Return the zenith angle of the pointing in deg; NaN if it is not in the index."""
         row, table = self._rows[obs_id], self.observations
         if "ZEN_PNT" in table:
-            return _number(table["ZEN_PNT"][row])
-        return 90.0 - _number(table["ALT_PNT"][row]) if "ALT_PNT" in table else np.nan
+            return number_of(table["ZEN_PNT"][row])
+        if "ALT_PNT" in table:
+            return 90.0 - number_of(table["ALT_PNT"][row])
+        return np.nan
 
     def zeniths(self, obs_ids):
         """Return the zenith angles of some observations in deg, even if the index has none.
@@ -430,19 +431,6 @@ def _obs_ids(column, path):
             " it made from the headers with scripts/index.py"
         )
     return np.array(numbers, np.int64)
-
-
-def _numbers(column):
-    """Return a column as floats, NaN where it has no numbers."""
-    return np.array([_number(value) for value in column.tolist()])
-
-
-def _number(value):
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return np.nan
-    return number if np.isfinite(number) else np.nan
 
 
 def _plain(column):

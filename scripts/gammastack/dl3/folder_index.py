@@ -25,7 +25,7 @@ from gammastack.dl3.headers import (
     Headers,
     read_headers,
 )
-from gammastack.dl3.zenith import SECONDS_PER_DAY, zenith_angle
+from gammastack.dl3.zenith import SECONDS_PER_DAY, listed_zenith, zenith_angle
 from gammastack.memory import Memory
 
 ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz")
@@ -234,7 +234,7 @@ class _Files:
             missing = [
                 key
                 for key in ("RA_PNT", "DEC_PNT")
-                if np.isnan(_number(hdu.cards.get(key)))
+                if np.isnan(number_of(hdu.cards.get(key)))
             ]
             if obs_id is None:
                 given = hdu.cards.get("OBS_ID")
@@ -317,16 +317,18 @@ def _type(hdu):
     return hdu.hdu_class.rpartition("_")[0] or hdu.hdu_class
 
 
-def _number(value):
+def number_of(value):
+    """Return a value as a finite number; NaN if it is none."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return np.nan
+    return number if np.isfinite(number) else np.nan
 
 
 def numbers(observations, key):
     """Return a card of each observation as numbers, NaN where it is missing."""
-    return np.array([_number(cards.get(key)) for cards in observations])
+    return np.array([number_of(cards.get(key)) for cards in observations])
 
 
 def zenith_of(observations):
@@ -335,9 +337,8 @@ def zenith_of(observations):
     It is that of ZEN_PNT or ALT_PNT if they are there; else that of the pointing in the
     middle of the observation; NaN if it cannot be known.
     """
-    listed = numbers(observations, "ZEN_PNT")
-    listed = np.where(
-        np.isfinite(listed), listed, 90.0 - numbers(observations, "ALT_PNT")
+    listed = listed_zenith(
+        *(numbers(observations, key) for key in ("ZEN_PNT", "ALT_PNT"))
     )
     if np.isfinite(listed).all():
         return listed
@@ -396,7 +397,7 @@ def _shifts(observations, reference):
 
     It is NaN for times of another scale or unit: images are not made from the index.
     """
-    zeros = [numbers(observations, key) - _number(reference[key]) for key in ZERO]
+    zeros = [numbers(observations, key) - number_of(reference[key]) for key in ZERO]
     convertible = [
         all(cards.get(key) == reference[key] for key in ("TIMEUNIT", "TIMESYS"))
         for cards in observations

@@ -12,6 +12,17 @@ BEHIND_TAI = {"TT": -32.184, "TDB": -32.184, "TAI": 0.0}
 POSSIBLE_MJD = 0, 200_000
 
 
+def listed_zenith(zenith, altitude):
+    """Return the zenith angles in deg that are listed, as such or as altitudes.
+
+    Values that cannot be, such as -1 or 999, are what writers give where they know none;
+    the result is NaN where neither is known.
+    """
+    listed = np.array([zenith, 90.0 - altitude])
+    first, second = np.where((listed >= 0) & (listed <= 90), listed, np.nan)
+    return np.where(np.isnan(first), second, first)
+
+
 def zenith_angle(ra, dec, mjd, scale, site):
     """Compute zenith angles without refraction, good to 0.01 deg.
 
