@@ -153,6 +153,12 @@ def test_observation_listed_twice(tmp_path):
         store.available(OBS_ID)
 
 
+def test_negative_obs_id(tmp_path):
+    store = store_of(tmp_path, hdu_rows(-1), [(-1, "Crab", 83.0, 22.0, 45.0)])
+    with refused("obs-index.fits.gz: OBS_ID -1 is not a whole number, 0 or more"):
+        _ = store.obs_ids
+
+
 def test_missing_folder(tmp_path):
     with refused("datastore", tmp_path / "nowhere", "does not exist", "GAMMAPY_DATA"):
         DataStore.from_dir(tmp_path / "nowhere")

@@ -132,7 +132,19 @@ def test_obs_id_of_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["CTAO_2025_000123", "12a", "", "1.5", "1_2", 1.5, "9" * 19, "9" * 30],
+    [
+        "CTAO_2025_000123",
+        "12a",
+        "",
+        "1.5",
+        "1_2",
+        1.5,
+        "9" * 19,
+        "9" * 30,
+        -1,
+        "-1",
+        True,
+    ],
 )
 def test_obs_id_that_is_no_number(tmp_path, text):
     write(tmp_path / "run.fits", text)

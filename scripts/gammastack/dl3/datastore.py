@@ -423,12 +423,13 @@ class DataStore:
 
 def _obs_ids(column, path):
     """Return OBS_IDs, which may be texts, as whole numbers."""
-    numbers = [obs_id_of(value) for value in np.asarray(column).tolist()]
+    values = column.tolist()
+    numbers = [*map(obs_id_of, values)]
     if None in numbers:
-        wrong = column[numbers.index(None)]
+        wrong = values[numbers.index(None)]
         raise InputError(
-            f"{path}: OBS_ID {wrong!r} is not a whole number; correct the index, or have"
-            " it made from the headers with scripts/index.py"
+            f"{path}: OBS_ID {wrong!r} is not a whole number, 0 or more; correct the index,"
+            " or have it made from the headers with scripts/index.py"
         )
     return np.array(numbers, np.int64)
 

@@ -172,11 +172,12 @@ def _is_data(name):
 def obs_id_of(value):
     """Return an OBS_ID, which may be a text in the header, as a number; None if it is none."""
     if isinstance(value, str):
-        is_whole = re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", value)
+        is_whole = re.fullmatch(r"\s*\+?[0-9]{1,20}\s*", value)
     else:
-        is_whole = isinstance(value, int | float) and float(value).is_integer()
-    number = int(value) if is_whole else None
-    return number if is_whole and abs(number) <= LARGEST_OBS_ID else None
+        # A logical value is an int in Python.
+        is_whole = type(value) in (int, float) and float(value).is_integer()
+    number = int(value) if is_whole else -1
+    return number if 0 <= number <= LARGEST_OBS_ID else None
 
 
 class _Files:
@@ -240,7 +241,7 @@ class _Files:
                 given = hdu.cards.get("OBS_ID")
                 what = "no OBS_ID" if given is None else f"OBS_ID = {given!r}"
                 self._leave_out(
-                    name, f"{hdu.name} has {what}; a whole number is needed"
+                    name, f"{hdu.name} has {what}; a whole number, 0 or more, is needed"
                 )
             elif missing:
                 self._leave_out(name, f"{hdu.name} has no {' and no '.join(missing)}")
