@@ -41,9 +41,9 @@ def main():
 
 def make_index(folder, output, overwrite):
     """Write the index files, and return what they say."""
-    for path in (folder, output):
-        if not path.is_dir():
-            raise InputError(f"{path}: no such folder")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    output.mkdir(parents=True, exist_ok=True)
     there = [DataStore(output).index_file(name) for name in (OBS_INDEX, HDU_INDEX)]
     if any(there) and not overwrite:
         names = " and ".join(path.name for path in there if path)
@@ -55,6 +55,11 @@ def make_index(folder, output, overwrite):
             f"{folder}: no run among {index.n_files} FITS files. {text}".strip()
         )
     base = os.path.relpath(folder.resolve(), output.resolve())
+    if not base.isascii():
+        raise InputError(
+            f"{base}: the index cannot hold a name beyond ASCII; rename the folder, or leave"
+            " out --output"
+        )
     for name, hdu in index.tables(base).items():
         # Nobody reads half a file, nor is one left behind.
         temporary = output / f".{name}"
@@ -68,7 +73,7 @@ def make_index(folder, output, overwrite):
 
 def report(index, output):
     """Return lines on what the index has, and what was left out."""
-    yield f"{index.n_runs} runs in {index.n_files} files: {output / OBS_INDEX}"
+    yield f"Runs: {index.n_runs}, files: {index.n_files}: {output / OBS_INDEX}"
     counts = Counter(hdu_class for _, _, hdu_class, *_ in index.hdus)
     listed = ", ".join(f"{number} {name}" for name, number in counts.items())
     yield f"{len(index.hdus)} HDUs ({listed}): {output / HDU_INDEX}"

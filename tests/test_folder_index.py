@@ -538,7 +538,7 @@ def test_script_writes_the_index(tmp_path, index_script):
     (tmp_path / "data" / "bad.fits").write_bytes(b"")
     code, output, _ = index_script(tmp_path)
     assert (code, output.splitlines()[-1]) == (0, "left out: data/bad.fits: empty")
-    assert output.startswith("1 runs in 2 files")
+    assert output.startswith("Runs: 1, files: 2: ")
     store = DataStore.from_dir(tmp_path)
     assert (store.note, store.obs_ids) == ("", [OBS_ID])
     before = {name: (tmp_path / name).read_bytes() for name in (OBS_INDEX, HDU_INDEX)}
@@ -550,11 +550,19 @@ def test_script_writes_the_index(tmp_path, index_script):
 
 def test_script_writes_elsewhere(tmp_path, index_script):
     write(tmp_path / "data" / "run.fits")
-    (tmp_path / "index").mkdir()
-    index_script(tmp_path / "data", "--output", tmp_path / "index")
-    path = DataStore.from_dir(tmp_path / "index").available(OBS_ID)["events"].path
+    output = tmp_path / "new" / "index"
+    assert index_script(tmp_path / "data", "--output", output)[0] == 0
+    path = DataStore.from_dir(output).available(OBS_ID)["events"].path
     assert os.path.samefile(path, tmp_path / "data" / "run.fits")
     assert not list((tmp_path / "data").glob("*index*"))
+
+
+def test_script_for_a_folder_beyond_ascii(tmp_path, index_script):
+    write(tmp_path / "données" / "run.fits")
+    arguments = tmp_path / "données", "--output", tmp_path / "index"
+    code, _, errors = index_script(*arguments)
+    assert (code, "../données: the index cannot hold" in errors) == (2, True)
+    assert index_script(tmp_path / "données")[0] == 0
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])
