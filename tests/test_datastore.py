@@ -17,6 +17,7 @@ from dl3_files import (
     write_run,
 )
 from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.simulate import index_hdus, simulated_runs
 from gammastack.files.gadf import write_hdus
@@ -226,6 +227,29 @@ def test_index_without_a_column(tmp_path, name, rows, names, column):
     with refused(tmp_path / name, f"no column {column}"):
         _ = store.observations
         store.hdus(OBS_ID)
+
+
+def test_hdu_index_with_a_column_of_numbers(tmp_path):
+    rows = [(obs_id, kind, 3, *rest) for obs_id, kind, _, *rest in hdu_rows(OBS_ID)]
+    store = store_of(tmp_path, rows)
+    with refused(tmp_path / "hdu-index.fits.gz", "column HDU_CLASS has no text"):
+        store.hdus(OBS_ID)
+
+
+@pytest.mark.parametrize(("value", "folder"), [(5, "5"), (None, "")])
+def test_base_dir_that_is_no_text(tmp_path, value, folder):
+    store_of(tmp_path, hdu_rows(OBS_ID))
+    fits.setval(tmp_path / "hdu-index.fits.gz", "BASE_DIR", value=value, ext=1)
+    path = DataStore.from_dir(tmp_path).hdus(OBS_ID)["events"].path
+    assert path == os.path.join(tmp_path, folder, "run.fits")
+
+
+def test_files_that_are_still_to_be_made_are_not_looked_for(tmp_path):
+    runs = simulated_runs((83.6, 22.0), 0.7, 3, seed=0)
+    tables = index_hdus(runs, [f"{run.obs_id}.fits" for run in runs])
+    index = dict(zip((OBS_INDEX, HDU_INDEX), tables, strict=True))
+    store = DataStore(tmp_path / "store", index, is_planned=True)
+    assert store.unknown_files() == {}
 
 
 def test_files_of_the_selected_runs_must_be_there(tmp_path):

@@ -150,7 +150,7 @@ class DataStore:
         """Return how errors name an index."""
         return "headers of the files" if self.note else name
 
-    def _read_index(self, name, needed):
+    def _read_index(self, name, needed, texts=()):
         path = self.folder / name if self.index else self.index_file(name)
         try:
             with ExitStack() as stack:
@@ -173,6 +173,11 @@ class DataStore:
             raise InputError(
                 f"{path}: the table has no column {', '.join(missing)} with one value in"
                 " each row"
+            )
+        if wrong := [name for name in texts if columns[name].dtype != object]:
+            raise InputError(
+                f"{path}: column {', '.join(wrong)} has no text; correct the index, or have"
+                " it made from the headers with scripts/index.py"
             )
         columns["OBS_ID"] = _obs_ids(columns["OBS_ID"], path)
         return header, columns
@@ -231,16 +236,11 @@ class DataStore:
     @cached_property
     def _hdus(self):
         """Return the listed classes and their HDUs by OBS_ID and type."""
-        columns = [
-            "OBS_ID",
-            "HDU_TYPE",
-            "HDU_CLASS",
-            "FILE_DIR",
-            "FILE_NAME",
-            "HDU_NAME",
-        ]
-        header, table = self._read_index(HDU_INDEX, columns)
-        base = os.path.expandvars(header.get("BASE_DIR", "").strip())
+        texts = ["HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
+        columns = ["OBS_ID", *texts]
+        header, table = self._read_index(HDU_INDEX, columns, texts)
+        # Without a value it is no text.
+        base = os.path.expandvars(str(header.get("BASE_DIR") or "").strip())
         base = os.path.join(self.folder, base)
         hdus = {}
         for obs_id, kind, hdu_class, folder, name, hdu_name in zip(
@@ -386,6 +386,8 @@ class DataStore:
         """Return why FITS files in the folder are not in the index, by their path in it."""
         if self.left_out is not None:
             return self.left_out
+        if self.is_planned:
+            return {}
         listed = {
             os.path.realpath(path)
             for rows in self._hdus.values()
