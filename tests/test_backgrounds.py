@@ -317,6 +317,18 @@ def test_archive_of_acceptance_ring_search_and_catalog(with_source, tmp_path):
         assert "products/acceptance/zenith_0-90.fits" in content.namelist()
 
 
+def test_acceptance_is_no_reason_for_a_warning(with_source):
+    """It ends where the band does, and most events are below."""
+    with_source.change_config(
+        background={"method": "acceptance", "zenith_bins": [0, 90]},
+        energy_bands=[["3 TeV", "10 TeV"]],
+    )
+    done = with_source.snakemake()
+    assert done.code == 0, done.text
+    runs = pd.read_csv(with_source.folder / "results/sky/runs.csv")
+    assert runs["warning"].isna().all()
+
+
 def test_images_of_livetime_and_runs(built):
     """The livetime falls off axis as the exposure does; at most four runs overlap."""
     folder = built.folder / "results" / "sky" / BAND

@@ -63,7 +63,11 @@ def run(
         images = [
             replace(run, reason=without_folders(run.reason, paths)) for run in images
         ]
-        found = findings(observation, index)
+        # A model that was made from the runs covers the energies that are needed, not more.
+        measured = (
+            observation if acceptance_class is None else replace(observation, bkg=None)
+        )
+        found = findings(measured, index)
         for severity in (WARNING, NOTE):
             if text := texts(found, severity):
                 cards.append((severity.upper(), text))

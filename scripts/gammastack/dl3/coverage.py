@@ -28,7 +28,7 @@ def has_effective_areas(store, obs_ids):
         try:
             with open_file(location.path) as file:
                 return not Table(file, location).is_point_like
-        except InputError:
+        except (InputError, OSError):
             continue
     return bool(listed)
 
@@ -65,7 +65,7 @@ def readable_observations(store, obs_ids, responses, not_covered=None):
             if not_covered is not None:
                 not_covered.append(str(error))
         # A run that cannot be read says nothing about the others.
-        except InputError:
+        except (InputError, OSError):
             continue
     return observations
 
