@@ -32,8 +32,8 @@ if is_process_of_one_job:
 else:
     pool = Pool(lambda: workflow.cores, ["run_images", "stack_group", "stack", "maps"])
     call = pool.run
-    # While the processes get ready, the workflow is planned. A dry run needs none.
-    before_planning(lambda: workflow.dryrun or pool.warm_up())
+    # While the processes get ready, the workflow is planned.
+    pool.warm_up()
 
 from gammastack.config.fields import read_config
 from gammastack.config.image_size import require_memory
