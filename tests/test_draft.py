@@ -30,8 +30,8 @@ from gammastack.draft import (
     field_at,
     field_of_target,
     find_fields,
-    known_sources,
 )
+from gammastack.sky.known_sources import known_sources
 from gammastack.sky.sphere import separation, unit_vectors
 from project import ROOT
 

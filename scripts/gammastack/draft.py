@@ -1,11 +1,9 @@
 """Draft of a configuration for a store: fields, bands, sizes and exclusions from its runs."""
 
-import csv
 import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -16,12 +14,9 @@ from gammastack.config.fields import TAKEN
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
 from gammastack.dl3.examination import energy_threshold
 from gammastack.errors import InputError
+from gammastack.sky.known_sources import known_sources
 from gammastack.sky.sphere import lonlat, separation, unit_vectors
 
-# Positions and sizes of the brightest sources at TeV energies, after the catalogue gamma-cat
-# (https://github.com/gammapy/gamma-cat): above 2 % of the flux of the Crab Nebula at 1 TeV.
-# The radius is what to exclude: 0.2 deg, and the extension of the source.
-KNOWN_SOURCES = Path(__file__).with_name("known_sources.csv")
 # Pointings that are closer than this belong to one field.
 LINK = 2.0  # deg
 # Those that differ by less than 0.06 deg are the same: digits of unit vectors
@@ -310,15 +305,6 @@ def field_at(store, center, radius=LINK):
         )
     name = f"ra{ra:.0f}dec{dec:+.0f}"
     return FieldDraft(name, (ra, dec), radius, radius, obs_ids)
-
-
-def known_sources():
-    """Return name, RA, Dec and radius in deg of bright sources."""
-    with open(KNOWN_SOURCES, encoding="utf-8", newline="") as file:
-        return [
-            (row["name"], float(row["ra"]), float(row["dec"]), float(row["radius"]))
-            for row in csv.DictReader(file)
-        ]
 
 
 def config_text(store, fields):
