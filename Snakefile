@@ -19,6 +19,7 @@ include: "workflow/rules/stack.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/archive.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/doctor.smk"
 include: "workflow/rules/summary.smk"
 

@@ -83,7 +83,7 @@ def test_counts_fall_with_their_pixel():
     middle = np.array(view.geometry.shape) / 2
     # Towards the pointing, but still in this pixel
     y, x = (row, column) + 0.45 * np.sign(middle - (row, column))
-    vector = view.geometry._vectors(x, y)
+    vector = view.geometry.vectors(x, y)
     assert separation(vector, unit_vectors(83.63, 22.01)) < 2
     ra, dec = lonlat(vector)
     assert counts_image(events(ra=ra, dec=dec), GTI, view, BAND).sum() == 0

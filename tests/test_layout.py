@@ -137,7 +137,10 @@ def test_tables_of_norms_can_be_left_out():
 
 
 def test_outputs_of_what_belongs_to_no_field():
-    assert outputs_of("summary") == {"summary": "summary.csv"}
+    assert outputs_of("summary") == {
+        "summary": "summary.csv",
+        "index": "index.html",
+    }
     assert outputs_of("simulate_run") == {"dl3": "simulated-dl3/run_{obs_id}.fits"}
 
 
@@ -274,4 +277,4 @@ def test_lines_of_a_step_have_what_its_files_hold():
     assert {one.name for one in lines_of("run_images")} == {
         *("images", "record", "counts", "bkg", "exposure")
     }
-    assert [one.name for one in lines_of("summary")] == ["summary"]
+    assert [one.name for one in lines_of("summary")] == ["summary", "index"]

@@ -43,6 +43,8 @@ MAY_IMPORT = {
     "files.group": "files.fits files.header files.layout provenance stacking",
     "config": "errors files.layout sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
+    "pictures": "sky",
+    "report": "files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "draft": "config dl3 errors sky",
     "doctor": "failures",
@@ -53,7 +55,7 @@ SCIENCE = (
     *("acceptance", "stacking", "maps"),
 )
 # The rooms of the stages that each step may depend on
-STAGES = {*SCIENCE, "archive", "config", "maker"}
+STAGES = {*SCIENCE, "archive", "config", "maker", "pictures", "report"}
 STEPS_MAY_NEED = {
     "simulate_run": "dl3",
     "simulate_index": "dl3",
@@ -68,8 +70,9 @@ STEPS_MAY_NEED = {
     "check_run": "dl3 sky",
     "doctor": "",
     "provenance": "archive",
+    "report": "maps pictures regression report runs.run sky stacking",
     "archive_of_field": "archive sky",
-    "summary": "",
+    "summary": "pictures report sky",
 }
 
 

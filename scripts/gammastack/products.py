@@ -25,6 +25,7 @@ STEPS = {
     "check_run": ("field", "obs_id"),
     "doctor": ("field",),
     "provenance": ("field",),
+    "report": ("field",),
     "archive_of_field": ("field",),
     "summary": (),
 }
@@ -267,6 +268,20 @@ TABLE = (
         role=RECORD,
     ),
     Product(
+        "report",
+        "report",
+        "{field}/report.html",
+        "the page of the field",
+        role=RECORD,
+    ),
+    Product(
+        "history",
+        "report",
+        "{field}/history.json",
+        "state that the next update is compared with",
+        role=RECORD,
+    ),
+    Product(
         "check",
         "check_run",
         "{field}/checks/{obs_id}.json",
@@ -292,5 +307,11 @@ TABLE = (
         "summary",
         "summary.csv",
         "a line for each field and band",
+    ),
+    Product(
+        "index",
+        "summary",
+        "index.html",
+        "the page of all fields",
     ),
 )

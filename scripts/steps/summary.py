@@ -1,16 +1,21 @@
-"""Write the summary: one line per field and energy band."""
+"""Write the summary, one line per field and energy band, and the page of all fields."""
 
 import csv
 from pathlib import Path
 
 from gammastack.files.fits import read
+from gammastack.report.index import index_page, thumbnail
 
 
 def run(inputs, outputs, origin):
-    rows = [
-        _row(Path(image), _statuses(runs))
-        for image, runs in zip(inputs["images"], inputs["runs"], strict=True)
-    ]
+    rows, thumbnails = [], {}
+    for path, runs in zip(map(Path, inputs["images"]), inputs["runs"], strict=True):
+        image = read(path)["PRIMARY"]
+        rows.append(_row(path, image.header, _statuses(runs)))
+        if (field := path.parts[-3]) not in thumbnails:
+            thumbnails[field] = thumbnail(path.stem, image.image)
+    text = index_page(rows, thumbnails)
+    Path(outputs["index"]).write_text(text, encoding="utf-8")
     with open(outputs["summary"], "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -22,8 +27,7 @@ def _statuses(runs):
         return [row["status"] for row in csv.DictReader(file)]
 
 
-def _row(image, statuses):
-    header = read(image)["PRIMARY"].header
+def _row(image, header, statuses):
     used, excluded = statuses.count("used"), statuses.count("excluded")
     counts, bkg = header["SUMCOUNT"], header.get("SUMBKG")
     return {

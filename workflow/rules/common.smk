@@ -30,7 +30,8 @@ from pool import Pool, WorkerKilled, run_here
 if is_process_of_one_job:
     call = run_here
 else:
-    pool = Pool(lambda: workflow.cores, ["run_images", "stack_group", "stack", "maps"])
+    steps = ["run_images", "stack_group", "stack", "maps", "report"]
+    pool = Pool(lambda: workflow.cores, steps)
     call = pool.run
     # While the processes get ready, the workflow is planned.
     pool.warm_up()

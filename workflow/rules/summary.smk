@@ -29,7 +29,11 @@ rule summary:
     log:
         f"{RESULTS}/provenance/summary.json",
     params:
-        **parameters_of("summary", upstream=[recipes_of_fields]),
+        **parameters_of(
+            "summary",
+            upstream=[recipes_of_fields],
+            contents=names_and_contents(lambda wildcards: page_sources()),
+        ),
     run:
         perform(input, output, params, log)
 

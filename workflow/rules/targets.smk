@@ -16,6 +16,7 @@ def products(wildcards):
     for name in settings.fields:
         yield from field_products(name)
         yield f"{RESULTS}/{name}/provenance/prov.json"
+        yield f"{RESULTS}/{name}/report.html"
 
 
 def leftovers():

@@ -25,7 +25,7 @@ SCHEMA = Path(__file__).with_name("schema.yaml")
 
 
 # Fields cannot have these names, because the results folder uses them.
-TAKEN = (SIMULATED_STORE, "summary.csv", "provenance")
+TAKEN = (SIMULATED_STORE, "index.html", "summary.csv", "provenance")
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,30 @@ def of_radius(outputs, radius):
     return {name: outputs[name + radius] for name in names if name + radius in outputs}
 
 
+def band_products(field, names):
+    """Return the paths of products of all bands, those with a radius for the first one.
+
+    Parameters
+    ----------
+    field : gammastack.config.fields.Field
+    names : collection of str
+        Of products.
+
+    Returns
+    -------
+    dict of str to str
+        A name is the product's, with its band.
+    """
+    return {
+        f"{product.name}_{band}": product.file.replace("{field}", field.name)
+        .replace("{band}", band)
+        .replace("{radius}", "")
+        for product in products_of(field)
+        if product.name in names
+        for band in field.energy_bands
+    }
+
+
 def final_products(field, zeniths=()):
     """Return the paths of what is made of a field by default.
 

@@ -205,7 +205,7 @@ class ImageGeometry:
 
     def position(self, x, y):
         """Return ICRS right ascension and declination in deg of zero-based pixel coordinates."""
-        ra, dec = lonlat(self._vectors(np.asarray(x, float), np.asarray(y, float)))
+        ra, dec = lonlat(self.vectors(np.asarray(x, float), np.asarray(y, float)))
         return float(ra), float(dec)
 
     def in_pixels(self, angle):
@@ -218,13 +218,14 @@ class ImageGeometry:
         x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
         ends = ((x - 0.5, y), (x + 0.5, y)), ((x, y - 0.5), (x, y + 0.5))
         for scale, pair in zip(nominal, ends, strict=True):
-            first, second = self._vectors(*np.transpose(pair)).T
+            first, second = self.vectors(*np.transpose(pair)).T
             on_sky = float(separation(second, first))
             # At the reference point they are the same, except for the curvature of the sky.
             is_same = not np.isfinite(on_sky) or abs(on_sky / scale - 1) < 1e-4
             yield scale if is_same else on_sky
 
-    def _vectors(self, x, y):
+    def vectors(self, x, y):
+        """Return ICRS unit vectors (3, ...) of zero-based pixel coordinates, NaN off the sky."""
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)
         return _rotate(self._from_icrs.T, unit_vectors(lon, lat))
 

@@ -1,0 +1,107 @@
+"""The sky around an image: axes with a grid, and what is marked on them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.visualization.wcsaxes import WCSAxes
+from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
+
+# Marks are visible on dark and on light colours.
+HALO = [withStroke(linewidth=2.2, foreground="white")]
+AXES = {
+    "icrs": ("Right ascension", "Declination"),
+    "galactic": ("Galactic longitude", "Galactic latitude"),
+}
+# Positions that are closer than this are drawn once.
+APART = 3  # pixels
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is marked on a picture of the sky. All positions are pixel coordinates.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (ny, nx), or None
+        True = outside the exclusions, whose rims are drawn.
+    target : tuple of float, or None
+    sources : dict of str to tuple of float
+        Positions by name.
+    pointings : ndarray, shape (n, 2)
+    radius : tuple of float, or None
+        Of the correlation disk, in pixels along x and y.
+    """
+
+    mask: np.ndarray | None = None
+    target: tuple | None = None
+    sources: dict = field(default_factory=dict)
+    pointings: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    radius: tuple | None = None
+
+
+def sky_axes(figure, box, geometry, frame):
+    """Add axes with a sky grid to a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    box : sequence of float
+        Left, bottom, width and height as fractions of the figure.
+    geometry : gammastack.sky.geometry.ImageGeometry
+    frame : str
+        ``icrs`` or ``galactic``, which the axes of the image are.
+
+    Returns
+    -------
+    astropy.visualization.wcsaxes.WCSAxes
+    """
+    axes = WCSAxes(figure, box, wcs=geometry.wcs)
+    figure.add_axes(axes)
+    ny, nx = geometry.shape
+    axes.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5))
+    axes.coords.grid(color="0.5", alpha=0.5, linewidth=0.5)
+    for coordinate, label in zip(axes.coords, AXES[frame], strict=True):
+        coordinate.set_axislabel(label)
+        coordinate.set_ticklabel(exclude_overlapping=True)
+    return axes
+
+
+def draw_marks(axes, marks):
+    """Draw the exclusions, the target, known sources, pointings and the correlation disk."""
+    if marks.mask is not None and not marks.mask.all() and min(marks.mask.shape) > 1:
+        axes.contour(
+            marks.mask, [0.5], colors="black", linewidths=0.9, path_effects=HALO
+        )
+    line = {"linestyle": "none", "color": "black", "path_effects": HALO}
+    if len(marks.pointings):
+        apart = np.unique(np.rint(marks.pointings / APART), axis=0) * APART
+        axes.plot(*apart.T, marker="+", markersize=5, markeredgewidth=0.8, **line)
+    for name, (x, y) in marks.sources.items():
+        axes.plot(x, y, marker="D", markersize=4, fillstyle="none", **line)
+        side = -1 if x > 0.7 * axes.get_xlim()[1] else 1
+        axes.annotate(
+            name,
+            (x, y),
+            (5 * side, 4),
+            horizontalalignment="left" if side > 0 else "right",
+            textcoords="offset points",
+            fontsize="small",
+            parse_math=False,
+            path_effects=HALO,
+            annotation_clip=True,
+            clip_on=True,
+        )
+    if marks.target is not None:
+        axes.plot(*marks.target, marker="x", markersize=6, markeredgewidth=1, **line)
+    if marks.radius is not None:
+        _draw_disk(axes, marks.radius)
+
+
+def _draw_disk(axes, radius):
+    """Draw the correlation disk to scale in the lower left corner."""
+    rx, ry = radius
+    center = rx + 0.02 * axes.get_xlim()[1], ry + 0.02 * axes.get_ylim()[1]
+    axes.add_patch(
+        Ellipse(center, 2 * rx, 2 * ry, fill=False, linewidth=1, path_effects=HALO)
+    )
