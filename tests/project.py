@@ -131,12 +131,12 @@ class Project:
         }
 
     def products(self):
-        """Content of all results by path, but for the records, which hold times."""
+        """Content of all results by path, but for records and pages, which hold times."""
         results = self.folder / "results"
         files = (
             path
             for path in results.rglob("*")
-            if path.is_file() and path.suffix != ".json"
+            if path.is_file() and path.suffix != ".json" and path.name != "report.html"
         )
         return {str(path.relative_to(results)): path.read_bytes() for path in files}
 

@@ -112,7 +112,8 @@ class Chain:
             return self
         settings = "image", "radii", "ul_confidence", "n_sigma_sensitivity"
         for band in field.energy_bands:
-            names = ["counts", "bkg", "exposure"]
+            names = ["counts", "bkg"]
+            names += ["exposure"] if field.has_exposure else []
             names += ["off", "acceptance", "acceptance_off"] if field.has_ring else []
             inputs = {name: self.stacked[f"{name}_{band}"] for name in names}
             inputs["mask"] = masks["exclusion_mask"]

@@ -31,6 +31,7 @@ def test_cold_run_makes_everything(built):
         "exclusion_mask sky",
         f"maps sky {BAND}",
         "provenance sky",
+        "report sky",
         *(f"run_images sky {obs_id}" for obs_id in RUNS),
         "stack sky",
         "stack_group sky all",
@@ -51,8 +52,10 @@ def test_cold_run_makes_everything(built):
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
     expected += ["runs.csv", "exclusion_mask.fits"]
     assert sorted(built.products()) == sorted(
-        [*(f"sky/{name}" for name in expected), "summary.csv"]
+        [*(f"sky/{name}" for name in expected), "summary.csv", "index.html"]
     )
+    for name in ("report.html", "history.json"):
+        assert (built.folder / "results/sky" / name).is_file()
     assert (built.folder / "results/sky/provenance/prov.json").is_file()
     line = built.cold.text.splitlines()
     assert any(re.search(rf"sky +{BAND} +4 +0 +\d+", text) for text in line)
@@ -111,6 +114,7 @@ def test_counts_only_needs_no_responses(project):
     assert done.code == 0, done.text
     assert done.rules == [
         "provenance",
+        "report",
         "run_images",
         "stack",
         "stack_group",
@@ -129,7 +133,8 @@ def test_no_norm_table_unless_wanted(project):
     table.unlink()
     project.change_config(save_bkg_scale=False, ncounts_min=1)
     done = project.snakemake()
-    assert done.rules == ["maps", "provenance", "stack", "stack_group", "summary"]
+    expected = ["maps", "provenance", "report", "stack", "stack_group", "summary"]
+    assert done.rules == expected
     assert not table.exists()
     assert re.search(r"Of another configuration.*table_bkg_norm\.fits", done.text)
 

@@ -34,7 +34,7 @@ from gammastack.sky.geometry import ImageGeometry
 from gammastack.version import __version__
 
 
-def run(inputs, outputs, origin, *, field, image, energy_bands, radii, config, files):
+def run(inputs, outputs, origin, *, field, image, energy_bands, radii, files):
     geometry, target = ImageGeometry.create(**image), tuple(image["center"])
     folder = Path(outputs["report"]).parent
     radius, mask = next(iter(radii.values())), None
@@ -78,6 +78,7 @@ def run(inputs, outputs, origin, *, field, image, energy_bands, radii, config, f
         shapes = {band: data["shape"] for band, data in viewers.items()}
         positions, differences = change_context(changes, geometry, shapes)
     columns, rows, n_hidden = run_rows(runs, {band.name: band.runs for band in bands})
+    settings = {**bands[0].config, "energy_bands": energy_bands}
     text = render(
         "field.html",
         name=field,
@@ -101,7 +102,7 @@ def run(inputs, outputs, origin, *, field, image, energy_bands, radii, config, f
         run_columns=columns,
         run_rows=rows,
         n_hidden=n_hidden,
-        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        settings=yaml.safe_dump(settings, allow_unicode=True),
         provenance=provenance_of(folder / FOLDER, bands[0].origin),
         files=file_rows(files, bands[0].config["for_integral_flux"]),
     )

@@ -47,7 +47,6 @@ for variant in variants("report"):
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),
                 radii=of_field("radii"),
-                config=config_as_given,
                 files=files_of_field,
             ),
         run:

@@ -83,7 +83,7 @@ def growth(livetime, n, mu):
     """
     n, mu = np.cumsum(n), np.cumsum(mu)
     return {
-        "livetime": np.cumsum(livetime) / 3600,
+        "livetime": np.cumsum(np.asarray(livetime)) / 3600,
         "excess": n - mu,
         "error": np.sqrt(n),
         "significance": significance(n.astype(float), mu.astype(float)),

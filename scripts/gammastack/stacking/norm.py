@@ -129,6 +129,8 @@ def norm_pulls(scale, error):
         the median absolute deviation) together.
     outlier : ndarray of bool, shape (n_runs,)
     """
+    if not len(scale):
+        return np.zeros(0), np.zeros(0, bool)
     distance = scale - np.median(scale)
     scatter = np.median(np.abs(distance)) / MAD_PER_SIGMA
     spread = np.hypot(error, scatter)
