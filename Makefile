@@ -6,6 +6,9 @@ BIN := .venv/bin
 # Of Snakemake; the lowest version that pyproject.toml allows
 LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
 
+# What tests the pages in a browser, which must be installed (Debian: apt install chromium)
+BROWSER_TESTS = playwright==1.65.2
+
 .PHONY: demo test test-lowest lint validation lock clean
 
 demo: .venv/ready
@@ -39,6 +42,10 @@ lock:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	# So that "import gammastack" works in this environment
 	echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/gammastack.pth"
+	touch $@
+
+.venv/browser: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(BROWSER_TESTS)
 	touch $@
 
 .lowest/ready: pyproject.toml

@@ -102,7 +102,7 @@ def run(inputs, outputs, origin, *, field, image, energy_bands, radii, files):
         run_columns=columns,
         run_rows=rows,
         n_hidden=n_hidden,
-        settings=yaml.safe_dump(settings, allow_unicode=True),
+        settings=yaml.safe_dump(settings, default_flow_style=None, allow_unicode=True),
         provenance=provenance_of(folder / FOLDER, bands[0].origin),
         files=file_rows(files, bands[0].config["for_integral_flux"]),
     )
