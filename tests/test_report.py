@@ -295,6 +295,6 @@ def test_positions_between_the_nodes_of_the_grid(made):
 
 def test_numbers_in_words():
     assert general(1.594e-11) == "1.59 \N{MULTIPLICATION SIGN} 10⁻¹¹"
-    assert general(1.1e10) == "1.1 \N{MULTIPLICATION SIGN} 10¹⁰"
+    assert general(1.1e10) == "1.10 \N{MULTIPLICATION SIGN} 10¹⁰"
     assert general(-12.34) == "\N{MINUS SIGN}12.3"
     assert general(None) == general(float("nan")) == "\N{EN DASH}"

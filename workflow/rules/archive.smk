@@ -15,7 +15,8 @@ PROJECT = [
     "LICENSE",
     "CITATION.cff",
 ]
-PROJECT_SUFFIXES = (".py", ".smk", ".yaml")
+# Licences have no suffix.
+PROJECT_SUFFIXES = ("", ".css", ".csv", ".html", ".js", ".py", ".smk", ".yaml")
 
 
 def project_files(wildcards):
@@ -23,7 +24,7 @@ def project_files(wildcards):
     for name in PROJECT:
         path = Path(os.path.relpath(workflow.basedir)) / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.suffix in PROJECT_SUFFIXES or file == path:
+            if file.is_file() and (file.suffix in PROJECT_SUFFIXES or file == path):
                 yield str(file)
 
 

@@ -111,7 +111,7 @@ def compare_states(before, now):
         added=_numbers(new.keys() - old.keys()),
         removed=_numbers(old.keys() - new.keys()),
         changed=_numbers(
-            obs_id for obs_id in both if old[obs_id]["digest"] != new[obs_id]["digest"]
+            obs_id for obs_id in both if _has_other_data(old[obs_id], new[obs_id])
         ),
         statuses=[
             (int(obs_id), old[obs_id]["status"], new[obs_id]["status"])
@@ -126,6 +126,11 @@ def compare_states(before, now):
             if band in before["bands"]
         ],
     )
+
+
+def _has_other_data(old, new):
+    """Return whether a run has other files; those of runs that are not used are unknown."""
+    return bool(old["digest"] and new["digest"]) and old["digest"] != new["digest"]
 
 
 def _numbers(obs_ids):

@@ -90,8 +90,9 @@ def general(value, digits=3):
     """Return a number with so many digits, and a dash where it is unknown."""
     if value is None or value != value:
         return DASH
-    mantissa, _, exponent = f"{value:.{digits}g}".replace("-", MINUS).partition("e")
-    if not exponent:
-        return mantissa
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text.replace("-", MINUS)
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".replace("-", MINUS).partition("e")
     power = exponent.removeprefix("+").lstrip("0").replace(f"{MINUS}0", MINUS)
     return f"{mantissa} {TIMES} 10{power.translate(SUPERSCRIPTS)}"
