@@ -172,6 +172,7 @@ def test_path_of_each_final_product_leads_back_to_it():
     )
     others = {"zenith_0-90": ("model", "picture"), "runs": ("runs", "runs_of_band")}
     others["table_bkg_norm"] = "table_bkg_norm", "table_bkg_norm_csv"
+    others["candidates"] = "candidates", "candidates_reg"
     paths = list(final_products(own, ["0-90"]))
     assert len(paths) == len(set(paths))
     for path in paths:

@@ -22,6 +22,7 @@ STEPS = {
     "stack_group": ("field", "group"),
     "stack": ("field",),
     "maps": ("field", "band"),
+    "candidates": ("field", "band"),
     "check_run": ("field", "obs_id"),
     "doctor": ("field",),
     "provenance": ("field",),
@@ -258,6 +259,20 @@ TABLE = (
         "maps",
         "{field}/{band}/off_histogram.csv",
         "histogram of the significance outside the exclusions",
+        condition="has_background",
+    ),
+    Product(
+        "candidates",
+        "candidates",
+        "{field}/{band}/candidates.ecsv",
+        "candidates for sources: positions, significances, fluxes",
+        condition="has_background",
+    ),
+    Product(
+        "candidates_reg",
+        "candidates",
+        "{field}/{band}/candidates.reg",
+        "the same as DS9 regions",
         condition="has_background",
     ),
     Product(

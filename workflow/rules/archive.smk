@@ -15,8 +15,8 @@ PROJECT = [
     "LICENSE",
     "CITATION.cff",
 ]
-# Licences have no suffix.
-PROJECT_SUFFIXES = ("", ".css", ".csv", ".html", ".js", ".py", ".smk", ".yaml")
+LICENCES = ("LICENSE", "LICENCE")
+PROJECT_SUFFIXES = (".css", ".csv", ".html", ".js", ".py", ".smk", ".yaml")
 
 
 def project_files(wildcards):
@@ -24,7 +24,7 @@ def project_files(wildcards):
     for name in PROJECT:
         path = Path(os.path.relpath(workflow.basedir)) / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and (file.suffix in PROJECT_SUFFIXES or file == path):
+            if file.suffix in PROJECT_SUFFIXES or file.name in LICENCES or file == path:
                 yield str(file)
 
 
@@ -64,7 +64,10 @@ for variant in variants("provenance"):
         wildcard_constraints:
             field=variant.fields,
         params:
-            **parameters_of("provenance", upstream=[recipes_of_stack, recipes_of_maps]),
+            **parameters_of(
+                "provenance",
+                upstream=[recipes_of_stack, recipes_of_maps, recipes_of_candidates],
+            ),
         run:
             perform(input, output, params, log)
 

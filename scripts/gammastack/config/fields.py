@@ -70,6 +70,7 @@ class Field:
     acceptance: dict | None
     ul_confidence: float
     n_sigma_sensitivity: float
+    candidate_threshold: float
     ncounts_min: int
     make_background_image: bool
     has_exposure: bool
@@ -384,6 +385,7 @@ def _field(name, settings):
         acceptance=acceptance,
         ul_confidence=settings["ul_confidence"],
         n_sigma_sensitivity=settings["n_sigma_sensitivity"],
+        candidate_threshold=settings["candidate_threshold"],
         ncounts_min=settings["ncounts_min"],
         make_background_image=settings["make_background_image"],
         # The store may have no effective areas, which the configuration does not know.

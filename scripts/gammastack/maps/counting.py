@@ -5,10 +5,20 @@ arrays of any shapes that broadcast, and so are the results: NaN where the backg
 unknown or an input is negative or not finite.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import gammaincc, gammaln, ndtr, ndtri, ndtri_exp, xlogy
+from scipy.special import (
+    betainc,
+    gammainc,
+    gammaincc,
+    gammaln,
+    log_ndtr,
+    ndtr,
+    ndtri,
+    ndtri_exp,
+    xlogy,
+)
 
 from gammastack.maps.significance import li_ma, significance
 
@@ -53,6 +63,19 @@ class KnownBackground:
     def significance(self):
         """Return the significance of the excess, see `gammastack.maps.significance.significance`."""
         return _per_pixel(significance, *self._known)
+
+    def with_counts(self, n):
+        """Return other counts over the same background."""
+        return replace(self, n=n)
+
+    def log_p_value(self):
+        """Return the log of the probability of as many counts or more from the background.
+
+        The tail of the Poisson distribution, exact also for few counts, where it is up to
+        three times the normal tail of the significance.
+        """
+        n, mu = self._known
+        return _log_tail(gammainc(n, mu), self.significance())
 
     def errors(self, n_sigma=1):
         """Return the asymmetric errors of the excess.
@@ -151,6 +174,20 @@ class OnOff:
         """Return the significance of the excess, see `gammastack.maps.significance.li_ma`."""
         return _per_pixel(li_ma, *self._known)
 
+    def with_counts(self, n):
+        """Return other counts of the signal region over the same background."""
+        return replace(self, n_on=n)
+
+    def log_p_value(self):
+        """Return the log of the probability of as many counts or more from the background.
+
+        Given the sum of the counts, those of the signal region are binomial: Cousins,
+        Linnemann & Tucker (2008), DOI 10.1016/j.nima.2008.07.086, equation 14.
+        """
+        n_on, n_off, alpha = self._known
+        tail = betainc(n_on, n_off + 1, alpha / (1 + alpha))
+        return _log_tail(tail, self.significance())
+
     def errors(self, n_sigma=1):
         """Return the asymmetric errors of the excess.
 
@@ -227,6 +264,12 @@ def _nan_unless_known(counts, positive):
         )
     )
     return [np.where(known, v, np.nan)[()] for v in values]
+
+
+def _log_tail(tail, significance):
+    """Return the log of a probability, by that of the significance where it is too small."""
+    tiny = np.nan_to_num(tail, nan=1) < 1e-290
+    return np.where(tiny, log_ndtr(-significance), np.log(np.where(tiny, 1, tail)))
 
 
 def _require_positive(n_sigma):
