@@ -6,11 +6,8 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 from regions import (
-    LinePixelRegion,
     LineSkyRegion,
-    PixCoord,
     PixelRegion,
-    PointPixelRegion,
     PointSkyRegion,
     Regions,
 )
@@ -19,7 +16,7 @@ from gammastack.errors import InputError
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.sphere import lonlat
 
-WITHOUT_AREA = (PointSkyRegion, PointPixelRegion, LineSkyRegion, LinePixelRegion)
+WITHOUT_AREA = (PointSkyRegion, LineSkyRegion)
 
 
 def inside_regions(geometry, vectors, text, name):
@@ -42,7 +39,7 @@ def inside_regions(geometry, vectors, text, name):
     Raises
     ------
     gammastack.errors.InputError
-        If a line of the text is not a region, or a region has no area.
+        If a line of the text is not a region, or a region has no area or is in pixels.
     """
     try:
         with warnings.catch_warnings():
@@ -61,21 +58,23 @@ def inside_regions(geometry, vectors, text, name):
     ra, dec = lonlat(vectors)
     on_sky = np.isfinite(ra)
     sky = SkyCoord(ra[on_sky], dec[on_sky], unit="deg", frame="icrs")
-    pixels = PixCoord(*np.nonzero(on_sky)[::-1])
     added, removed = np.zeros((2, *geometry.shape), dtype=bool)
     for region in regions:
-        # In DS9, a region with a minus sign is taken out of the others.
+        # Its pixels would be elsewhere on the sky in an image of another centre or size.
+        if isinstance(region, PixelRegion):
+            raise InputError(
+                f"exclusion_mask: '{name}' holds a region in image coordinates; save it"
+                " in sky coordinates (in DS9: Region, Save, coordinate system icrs)"
+            )
         if isinstance(region, WITHOUT_AREA):
             raise InputError(
                 f"exclusion_mask: '{name}' holds a point or a line, which covers no"
                 " pixel; make it a circle"
             )
+        # In DS9, a region with a minus sign is taken out of the others.
         minus = str(region.meta.get("include", True)).lower() in ("false", "-", "0")
         region.meta.pop("include", None)
-        if isinstance(region, PixelRegion):
-            inside = region.contains(pixels)
-        else:
-            inside = region.contains(sky, _wcs_around(region))
+        inside = region.contains(sky, _wcs_around(region))
         (removed if minus else added)[on_sky] |= inside
     return added & ~removed
 
