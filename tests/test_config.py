@@ -1,15 +1,19 @@
 import copy
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import yaml
+from astropy.coordinates import SkyCoord
 from jsonschema import Draft202012Validator
 
 from dl3_files import refused
-from gammastack.config.fields import SCHEMA, read_config, schema
+from gammastack.config.fields import read_config
 from gammastack.config.image_size import require_memory
 from gammastack.config.load import load_settings, parse_settings
+from gammastack.config.schema import SCHEMA, schema
 from gammastack.errors import InputError
 from hostile import yaml_bomb
 
@@ -82,6 +86,37 @@ def described(rule):
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_key_is_described(key):
     assert len(described(FIELD[key])) > 10
+
+
+def described_rules():
+    """Yield the keys of the configuration and of mappings in it, and their rules."""
+    yield from FIELD.items()
+    simulation = schema()["$defs"]["simulation"]
+    yield "simulation", simulation
+    yield "sources", simulation["properties"]["sources"]
+    yield from FIELD["observations"]["properties"].items()
+
+
+EXAMPLES = [
+    (key, example)
+    for key, rule in described_rules()
+    for example in rule.get("examples", ())
+]
+
+
+@pytest.mark.parametrize(("key", "example"), EXAMPLES)
+def test_examples_are_valid(key, example, monkeypatch):
+    monkeypatch.setenv("GAMMAPY_DATA", "/data")
+    if key in FIELD:
+        crab(**{key: example})
+    elif key in ("simulation", "sources"):
+        simulated(**(example if key == "simulation" else {key: example}))
+    else:
+        crab(observations={key: example})
+
+
+def test_every_key_has_an_example():
+    assert {key for key, _ in EXAMPLES} | {"center"} >= KEYS
 
 
 def test_schema_is_valid():
@@ -221,7 +256,7 @@ def test_unknown_key_unlike_any():
         ),
         (
             {"exclusion_mask": [{"margin": "1 deg"}]},
-            ["exclusion_mask: item 1: 'threshold' is a required property"],
+            ["exclusion_mask: item 1: the key threshold is missing"],
         ),
         (
             {"exclusion_mask": [{"catalogue": "sources.fits"}]},
@@ -250,7 +285,7 @@ def test_no_fields(given):
 
 @pytest.mark.parametrize("given", [None, [], "fields"])
 def test_configuration_that_is_no_mapping(given):
-    with refused("object"):
+    with refused("configuration: ", "is not keys with values"):
         read_config(given)
 
 
@@ -388,11 +423,78 @@ def test_positions(position, icrs, precision):
     assert field.exclusion_mask[0]["center"] == pytest.approx(icrs, abs=precision)
 
 
+@pytest.mark.parametrize("name", ["Crab Nebula", "crab nebula", "CRABNEBULA"])
+def test_position_of_a_known_source(name):
+    """The name stands for the position in known_sources.csv, wherever one is given."""
+    circle = {"center": name, "radius": "1 deg"}
+    field = crab(center=name, exclusion_mask=[circle])
+    assert field.image["center"] == (83.633, 22.015)
+    assert field.exclusion_mask[0]["center"] == (83.633, 22.015)
+    sources = [{"center": name, "flux": 1e-11}]
+    assert simulated(sources=sources).simulation["sources"][0]["center"] == (
+        83.633,
+        22.015,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "similar"),
+    [
+        ("Crab", "Crab Nebula"),
+        ("Markarian 241", "Markarian 421"),
+        ("j1303", "HESS J1303-631"),
+    ],
+)
+def test_unknown_source(name, similar):
+    with refused(f"center: '{name}' is no position", f"similar: {similar}", "[83.63"):
+        crab(center=name)
+
+
+TEXTS = [
+    "05h34m31.9s +22d00m52s",
+    "05:34:31.9 -22:00:52",
+    "05 34 31.9, -00 00 52",
+    "83d37m58.5s 22d00m52s",
+    "23:59:59.99 \N{MINUS SIGN}89:59:59",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_sexagesimal_position(text):
+    """A peer: astropy reads the same text as the same position."""
+    plain = text.replace("\N{MINUS SIGN}", "-").replace(",", "")
+    units = "deg" if "83d" in text else ("hourangle", "deg")
+    sky = SkyCoord(plain, unit=units)
+    expected = pytest.approx((sky.ra.deg, sky.dec.deg), abs=1e-12)
+    assert crab(center=text).image["center"] == expected
+
+
+def test_positions_with_units():
+    expected = pytest.approx((83.63, 22.01))
+    for pair in (["83.63 deg", 22.01], ["5017.8 arcmin", "22.01 deg"]):
+        assert crab(center=pair).image["center"] == expected
+    pair = ["05h34m31.9s", "22d00m52s"]
+    assert crab(center={"icrs": pair}) == crab(center=" ".join(pair))
+    given = crab(center={"galactic": ["0 rad", "0d00m00s"]}).image["center"]
+    assert given == pytest.approx(GALACTIC_CENTER, abs=1e-5)
+
+
+def test_reading_positions_does_not_import_coordinates():
+    """It takes 0.3 s, a tenth of an update in which nothing is to be done."""
+    code = (
+        "import sys; from gammastack.config.positions import position;"
+        "position('05:34:31.9 +22:00:52', ''), position('Crab Nebula', '');"
+        "assert 'astropy.coordinates' not in sys.modules"
+    )
+    scripts = SCHEMA.parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=scripts)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"width": 5}, ["width", "0.02 deg"]),
-        ({"width": "5"}, ["width", "'5'", "0.5 deg"]),
+        ({"width": 5}, ["width: 5 is not a text or a list", "width: [6 deg, 3 deg]"]),
+        ({"width": "5"}, ["width: '5' has no unit; write '5 deg'"]),
         ({"width": "five deg"}, ["width", "five deg"]),
         ({"width": "5 TeV"}, ["width", "5 TeV"]),
         ({"width": ["5 deg"] * 3}, ["width"]),
@@ -402,7 +504,16 @@ def test_positions(position, icrs, precision):
         ({"binsz": 0.02}, ["binsz", "deg"]),
         ({"center": [83.63, 95]}, ["center", "95", "between -90 and 90"]),
         ({"center": [83.63]}, ["center"]),
-        ({"center": "83.63 22.01"}, ["center"]),
+        ({"center": "83.63 22.01"}, ["center: '83.63 22.01' is no position"]),
+        ({"center": [483, 22]}, ["center: the longitude 483", "between 0 and 360"]),
+        ({"center": [-181, 22]}, ["center: the longitude -181"]),
+        ({"center": ["83.63", 22]}, ["center: '83.63' has no unit", "'83.63 deg'"]),
+        ({"center": ["1 TeV", 22]}, ["center: '1 TeV' is not an angle"]),
+        ({"center": "05h34m72s +22d00m52s"}, ["'05h34m72s'", "below 60"]),
+        ({"center": "05:34:31.9 +92:00:52"}, ["the latitude 92.0"]),
+        ({"center": {"galactic": ["5h34m31s", 1]}}, ["only right ascensions", "hours"]),
+        ({"center": 5}, ["center: 5 is not a text, a list or keys with values"]),
+        ({"center": None}, ["center: an empty value is not", "center: Crab Nebula"]),
         ({"center": {"icrs": [1, 2], "galactic": [1, 2]}}, ["center"]),
         ({"center": {}}, ["center"]),
         ({"frame": "fk5"}, ["frame", "fk5", "icrs", "galactic"]),
@@ -448,6 +559,13 @@ def test_positions(position, icrs, precision):
         ({"max_bad_runs": "ten"}, ["max_bad_runs: 'ten'", "a percentage such as 10 %"]),
         ({"max_bad_runs": -1}, ["max_bad_runs", "-1"]),
         ({"datastore": 5}, ["datastore"]),
+        ({"radius": "0.1"}, ["radius", "'0.1' has no unit; write '0.1 deg'"]),
+        ({"radius": []}, ["radius: [] has too few items (0)"]),
+        ({"radius": True}, ["radius: true is not a number, a text or a list"]),
+        ({"ncounts_min": "5"}, ["'5' is not a whole number", "leave out the quotes"]),
+        ({"spectral_index": "2e0"}, ["spectral_index", "1e-11 is written 1.0e-11"]),
+        ({"ul_confidence": 95}, ["95 must be less than 1", "ul_confidence: 0.95"]),
+        ({"energy_bands": "1 TeV"}, ["'1 TeV' is not a list", "[[1 TeV, 10 TeV]]"]),
     ],
 )
 def test_values_that_cannot_be_used(changes, words):

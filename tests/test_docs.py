@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gammastack.config.fields import schema
+from gammastack.config.schema import schema
 from gammastack.files.layout import SIMULATED_STORE
 from gammastack.products import TABLE
 

@@ -4,7 +4,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from numpy.testing import assert_allclose
 
-from gammastack.config.fields import schema
+from gammastack.config.schema import schema
 from gammastack.errors import InputError
 from gammastack.sky.geometry import ImageGeometry, field_of_view, icrs_position
 from gammastack.sky.sphere import lonlat, offset_coordinates, separation, unit_vectors

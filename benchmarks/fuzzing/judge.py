@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gammastack.config.fields import schema
+from gammastack.config.schema import schema
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.hdus import HDUReference
 from gammastack.dl3.selection import select_observations

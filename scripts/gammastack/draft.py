@@ -14,7 +14,7 @@ from gammastack.config.fields import TAKEN
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
 from gammastack.dl3.examination import energy_threshold
 from gammastack.errors import InputError
-from gammastack.sky.known_sources import known_sources
+from gammastack.sky.known_sources import known_sources, plain_name
 from gammastack.sky.sphere import lonlat, separation, unit_vectors
 
 # Pointings that are closer than this belong to one field.
@@ -258,12 +258,12 @@ def field_of_target(store, fields, target):
     InputError
         If no run has such an object, and no field contains such a source.
     """
-    wanted = _plain(target)
+    wanted = plain_name(target)
     if not wanted:
         raise InputError(f"--target: '{target}' has no letters or digits")
     objects = store.observations.get("OBJECT", np.full(len(store.obs_ids), ""))
-    by_run = dict(zip(store.obs_ids, map(_plain, objects), strict=True))
-    sources = {_plain(name): (ra, dec) for name, ra, dec, _ in known_sources()}
+    by_run = dict(zip(store.obs_ids, map(plain_name, objects), strict=True))
+    sources = {plain_name(name): (ra, dec) for name, ra, dec, _ in known_sources()}
     for same in (wanted.__eq__, lambda name: wanted in name):
         for field in fields:
             if any(same(by_run[obs_id]) for obs_id in field.obs_ids):
@@ -276,10 +276,6 @@ def field_of_target(store, fields, target):
         f"--target: no run has the object '{target}', and it is no known source"
         f"{' (similar: ' + ', '.join(near) + ')' if near else ''}; give --position"
     )
-
-
-def _plain(text):
-    return re.sub(r"[^a-z0-9+.-]", "", str(text).lower())
 
 
 def field_at(store, center, radius=LINK):

@@ -4,25 +4,21 @@ The schema, ``schema.yaml`` beside this module, defines all keys, their meaning 
 defaults. Inside the program angles are in deg, energies in TeV.
 """
 
-import difflib
 import math
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 from astropy import units as u
-from jsonschema import Draft202012Validator
 
+from gammastack.config.positions import position
+from gammastack.config.quantities import quantity
+from gammastack.config.schema import examples, schema, validate
 from gammastack.errors import InputError
 from gammastack.files.layout import SIMULATED_STORE
 from gammastack.sky.exclusion_files import file_of, with_file
 from gammastack.sky.radius import Radius
-
-SCHEMA = Path(__file__).with_name("schema.yaml")
-
 
 # Fields cannot have these names, because the results folder uses them.
 TAKEN = (SIMULATED_STORE, "index.html", "summary.csv", "provenance")
@@ -153,13 +149,6 @@ class Config:
     simulation: dict | None
 
 
-@cache
-def schema():
-    """Return the JSON schema as a dictionary."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
-
-
 def read_config(settings):
     """Check and complete the settings that were read from YAML.
 
@@ -177,7 +166,7 @@ def read_config(settings):
         The message names the key.
     """
     _require_finite(settings)
-    _validate(settings)
+    validate(settings)
     field_keys = schema()["$defs"]["field"]["properties"]
     defaults = _defaults(field_keys)
     common = {key: value for key, value in settings.items() if key in field_keys}
@@ -223,92 +212,12 @@ def _require_finite(settings, place=()):
             _require_finite(value, (*place, f"item {number}"))
 
 
-def _validate(settings):
-    errors = Draft202012Validator(schema()).iter_errors(settings)
-    error = next(iter(sorted(errors, key=lambda error: len(error.absolute_path))), None)
-    if error is None:
-        return
-    while error.context:
-        # The alternative of the right type that matched furthest tells users most.
-        wrong_type = {
-            error.relative_schema_path[0]
-            for error in error.context
-            if error.validator == "type" and not error.relative_path
-        }
-        error = max(
-            error.context,
-            key=lambda error: (
-                error.relative_schema_path[0] not in wrong_type,
-                len(error.absolute_path),
-                _resemblance(error),
-                error.validator == "additionalProperties",
-            ),
-        )
-    # Items of lists are counted from 1.
-    place = ": ".join(
-        f"item {part + 1}" if isinstance(part, int) else part
-        for part in error.absolute_path
-    )
-    place = f"{place}: " if place else ""
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = next(key for key in error.instance if key not in known)
-        near = [key for key in known if key in str(unknown)]
-        near += difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise InputError(
-            f"{place}unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
-        )
-    meaning = error.schema.get("description", "").strip()
-    raise InputError(
-        f"{place}{error.message}{f'. Needed: {meaning}' if meaning else ''}"
-    )
-
-
-def _resemblance(error):
-    """Return how much the keys of a mapping are like those that its schema knows."""
-    known = error.schema.get("properties", ())
-    if not (known and isinstance(error.instance, dict)):
-        return 0
-    return sum(
-        max(difflib.SequenceMatcher(None, str(key), other).ratio() for other in known)
-        for key in error.instance
-    )
-
-
-def _quantity(text, unit, key):
-    try:
-        value = float(u.Quantity(text).to_value(unit))
-        if not np.isfinite(value):
-            raise ValueError("not finite")
-        return value
-    except (TypeError, ValueError) as error:
-        example = {"deg": "0.5 deg", "TeV": "1 TeV"}[unit]
-        raise InputError(
-            f"{key}: '{text}' is not a number with a unit like '{example}'"
-        ) from error
-
-
 def _size(text, key):
     """Return an angle of 0 deg or more, in deg."""
-    size = _quantity(text, "deg", key)
+    size = quantity(text, "deg", key)
     if size < 0:
         raise InputError(f"{key}: {text} is negative")
     return size
-
-
-def _position(value, key):
-    (frame, (lon, lat)), *_ = (
-        value.items() if isinstance(value, dict) else [("icrs", value)]
-    )
-    if abs(lat) > 90:
-        raise InputError(f"{key}: the latitude {lat} is not between -90 and 90")
-    if frame == "icrs":
-        return float(lon), float(lat)
-    # Importing coordinates is slow, and most configurations do not need it.
-    from gammastack.sky.geometry import icrs_position
-
-    return icrs_position(lon, lat, frame)
 
 
 def _field(name, settings):
@@ -317,7 +226,10 @@ def _field(name, settings):
 
     for key in ("datastore", "center", "energy_bands"):
         if key not in settings:
-            fail(f"the key {key} is missing; give it here or at the top level")
+            fail(
+                f"the key {key} is missing; give it here or at the top level."
+                f"{examples(key)}"
+            )
 
     def key(*parts):
         return ": ".join(["fields", name, *parts])
@@ -325,16 +237,17 @@ def _field(name, settings):
     width = settings["width"]
     width = width if isinstance(width, list) else [width, width]
     image = {
-        "center": _position(settings["center"], key("center")),
+        "center": position(settings["center"], key("center")),
         "frame": settings["frame"],
         "projection": settings["projection"],
-        "width": tuple(_quantity(size, "deg", key("width")) for size in width),
-        "binsz": _quantity(settings["binsz"], "deg", key("binsz")),
+        "width": tuple(quantity(size, "deg", key("width")) for size in width),
+        "binsz": quantity(settings["binsz"], "deg", key("binsz")),
     }
     if not (image["binsz"] > 0 and min(image["width"]) > 0):
-        fail("width and binsz must be positive")
+        size, binsz = settings["width"], settings["binsz"]
+        fail(f"width and binsz must be positive, not {size} and {binsz}")
     offset_band = tuple(
-        _quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
+        quantity(edge, "deg", key("offset_band")) for edge in settings["offset_band"]
     )
     if not 0 <= offset_band[0] < offset_band[1] < 90:
         low, high = settings["offset_band"]
@@ -453,7 +366,7 @@ def _energy_bands(bands, key):
 
 
 def _energy_band(edges, key):
-    low, high = (_quantity(edge, "TeV", key) for edge in edges)
+    low, high = (quantity(edge, "TeV", key) for edge in edges)
     if not 0 < low < high:
         raise InputError(f"{key}: [{edges[0]}, {edges[1]}] must grow from above 0")
     name = "-".join(_label(edge, key) for edge in edges)
@@ -492,7 +405,7 @@ def _exclusion(item, key):
         return expand(item, key)
     item = dict(item)
     if "center" in item:
-        item["center"] = _position(item["center"], f"{key}: center")
+        item["center"] = position(item["center"], f"{key}: center")
     if "radius" in item:
         item["radius"] = _size(item["radius"], f"{key}: radius")
     return item
@@ -590,7 +503,7 @@ def _simulation(settings):
     source_defaults = _defaults(properties["sources"]["items"]["properties"])
     return {
         **settings,
-        "center": _position(settings["center"], "simulation: center"),
+        "center": position(settings["center"], "simulation: center"),
         "wobble": _size(settings["wobble"], "simulation: wobble"),
         "sources": [
             _source({**source_defaults, **source}) for source in settings["sources"]
@@ -602,7 +515,7 @@ def _source(settings):
     key = "simulation: sources"
     return {
         **settings,
-        "center": _position(settings["center"], f"{key}: center"),
+        "center": position(settings["center"], f"{key}: center"),
         "sigma": _size(settings["sigma"], f"{key}: sigma"),
     }
 
