@@ -25,6 +25,10 @@ PROVENANCE = Provenance(
     ontime=100.0,
     n_obs=1,
     energy_band=(1.0, 10.0),
+    telescope="HESS, MAGIC",
+    instrument="HESS PHASE1",
+    field_name="crab",
+    band="1TeV-10TeV",
 )
 
 
@@ -40,6 +44,11 @@ def test_header_says_where_an_image_comes_from(tmp_path):
         "LIVETIME": 90.0,
         "ONTIME": 100.0,
         "N_OBS": 1,
+        "OBJECT": "crab",
+        "FIELD": "crab",
+        "BAND": "1TeV-10TeV",
+        "TELESCOP": "HESS, MAGIC",
+        "INSTRUME": "HESS PHASE1",
         "E_MIN": 1.0,
         "E_MAX": 10.0,
     }

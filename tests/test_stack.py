@@ -10,7 +10,7 @@ from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.norm import fit_bkg_norm
 from gammastack.stacking.run_table import bkg_norm_table
-from gammastack.stacking.stack import require_used, stack_runs
+from gammastack.stacking.stack import Stack, require_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)
@@ -58,6 +58,21 @@ def test_sums():
     assert (stack.livetime, stack.ontime, stack.n_obs) == (180, 200, 2)
     assert (stack.start, stack.stop) == (make_run(1).start, make_run(2).stop)
     assert [record["bkg_scale"] for record in records] == [2, 3]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+def test_names_of_telescopes_do_not_depend_on_the_order(order):
+    names = ["HESS", "CTA, North", "", "HESS"]
+    runs = [
+        make_run(number + 1, telescope=names[number], instrument="camera")
+        for number in order
+    ]
+    whole, _ = stack_runs(GEOMETRY, runs)
+    assert (whole.telescope, whole.instrument) == ("CTA, HESS, North", "camera")
+    groups = Stack.empty(GEOMETRY)
+    for part in (runs[:1], runs[1:]):
+        groups.add(stack_runs(GEOMETRY, part)[0])
+    assert groups.telescope == whole.telescope
 
 
 def test_cutouts_land_on_their_pixels():

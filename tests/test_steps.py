@@ -42,6 +42,10 @@ NORM = (
 )
 
 
+# In the headers of what they make is the name of the field.
+STEPS_OF_A_FIELD = "exclusion_mask", "search_sources", "stack_group", "stack"
+
+
 def run_step(name, *args, **params):
     return importlib.import_module(f"steps.{name}").run(*args, Origin(), **params)
 
@@ -57,6 +61,8 @@ class Chain:
 
     def step(self, name, inputs, *settings, params=None, **wildcards):
         named = {key: getattr(self.field, key) for key in settings}
+        if name in STEPS_OF_A_FIELD:
+            named["field"] = self.field.name
         outputs = {
             key: str(self.folder / path.format(field="sky", **wildcards))
             for key, path in outputs_of(name, self.field).items()
@@ -173,6 +179,26 @@ def test_steps_are_the_maker_to_the_last_bit(plain, band):
     norms = read(plain.path("table_bkg_norm.fits", band))["BKG_NORM"].table
     for name in maker.table_bkg_norm.colnames:
         assert_array_equal(norms[name], maker.table_bkg_norm[name])
+
+
+def test_headers_tell_images_apart(plain):
+    """A viewer shows OBJECT; what the runs say of their telescope is in all that they make."""
+    made_by = {"TELESCOP": "GAMMASTACK", "INSTRUME": "SIMULATION"}
+    field = {"OBJECT": "sky", "FIELD": "sky"}
+    for name in ("counts", "flux", "significance", "flux_corr_3pix", "table_bkg_norm"):
+        with fits.open(plain.path(f"{name}.fits", HIGH)) as hdus:
+            header = hdus["BKG_NORM" if name == "table_bkg_norm" else 0].header
+        assert {**made_by, **field, "BAND": HIGH}.items() <= {**header}.items()
+        assert header.get("RADIUS") == {"significance": 0.2, "flux_corr_3pix": 3}.get(
+            name
+        )
+    for folder in ("runs/1001", "groups/all"):
+        header = fits.getheader(
+            plain.folder / "sky" / f"{folder}.fits", f"counts_{BAND}"
+        )
+        assert {**made_by, "BAND": BAND}.items() <= {**header}.items()
+    mask = fits.getheader(plain.folder / "sky" / "exclusion_mask.fits")
+    assert field.items() <= {**mask}.items() and "TELESCOP" not in mask
 
 
 def test_background_has_the_counts_outside_the_exclusions(plain):

@@ -13,6 +13,7 @@ from gammastack.failures import first_reasons
 from gammastack.files.gadf import as_astropy, with_cards, write_hdus
 from gammastack.files.header import Provenance, read_config
 from gammastack.files.histogram import read_histogram
+from gammastack.names import joined
 
 
 def run(
@@ -20,6 +21,7 @@ def run(
     outputs,
     origin,
     *,
+    field,
     obs_ids,
     zenith,
     energy_bands,
@@ -49,6 +51,9 @@ def run(
         livetime=sum(header["LIVETIME"] for header in headers),
         ontime=histogram.ontime,
         n_obs=histogram.n_obs,
+        telescope=joined(header.get("TELESCOP", "") for header in headers),
+        instrument=joined(header.get("INSTRUME", "") for header in headers),
+        field_name=field,
         energy_band=(histogram.energy[0], histogram.energy[-1]),
         origin=origin.after(origins),
     )

@@ -62,5 +62,7 @@ def run(
         livetime=observation.livetime,
         ontime=observation.ontime,
         n_obs=1,
+        telescope=observation.telescope,
+        instrument=observation.instrument,
     )
     write_histogram(outputs["histogram"], histogram, provenance)

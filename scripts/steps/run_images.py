@@ -86,6 +86,7 @@ def run(
             run_of_band,
             config,
             bands[name],
+            band=name,
             origin=origin,
             cards=(*run_cards(run_of_band), *cards),
         )

@@ -17,6 +17,7 @@ def run(
     outputs,
     origin,
     *,
+    field,
     image,
     source_search,
     radius,
@@ -67,6 +68,7 @@ def run(
     config["exclusion_mask"] = [*config["exclusion_mask"], search]
     provenance = Provenance(
         config | {"energy_bands": energy_bands} | settings,
+        field_name=field,
         cards=(
             ("ROUNDS", found.n_rounds, "of the search for sources"),
             ("NOTE", "; ".join(notes)),

@@ -17,6 +17,7 @@ def run(
     outputs,
     origin,
     *,
+    field,
     image,
     energy_bands,
     ncounts_min,
@@ -63,7 +64,13 @@ def run(
     table = runs_table(pd.concat(tables))
     provenances = {
         band: Provenance.of(
-            stack, config, energy_bands[band], origin=origin, runs=table
+            stack,
+            config,
+            energy_bands[band],
+            field_name=field,
+            band=band,
+            origin=origin,
+            runs=table,
         )
         for band, stack in stacks.items()
     }

@@ -73,6 +73,7 @@ for variant in variants("acceptance"):
             **parameters_of(
                 "acceptance",
                 upstream=[recipes_of_histograms],
+                field=lambda wildcards: wildcards.field,
                 obs_ids=runs_of_zenith_bin,
                 zenith=lambda wildcards: wildcards.zenith,
                 energy_bands=of_field("energy_bands"),

@@ -35,6 +35,7 @@ for variant in variants("exclusion_mask"):
             **parameters_of(
                 "exclusion_mask",
                 contents=names_and_contents(exclusion_files),
+                field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
                 exclusion_mask=of_field("exclusion_mask"),
             ),
@@ -60,6 +61,7 @@ for variant in variants("search_sources"):
             **parameters_of(
                 "search_sources",
                 upstream=[recipes_of_runs(all_runs), recipes_of_known_sources],
+                field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
                 source_search=of_field("source_search"),
                 radius=lambda wildcards: field_of(wildcards).radii[""],
@@ -100,6 +102,7 @@ for variant in variants("stack_group"):
             **parameters_of(
                 "stack_group",
                 upstream=[recipes_of_runs(group_runs), recipes_of_mask],
+                field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),
                 ncounts_min=of_field("ncounts_min"),
@@ -141,6 +144,7 @@ for variant in variants("stack"):
             **parameters_of(
                 "stack",
                 upstream=[recipes_of_groups],
+                field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),
                 background=of_field("background"),

@@ -103,6 +103,8 @@ class Observation:
     gti : GoodTimeIntervals
     aeff : EffectiveArea2D or None
     bkg : Background2D or Background3D or None
+    telescope, instrument : str
+        TELESCOP and INSTRUME of the events; empty if they are not known.
     declared : dict of str to float
         What the EVENTS header says besides: any of TSTART, TSTOP, ONTIME, LIVETIME in s,
         ALT_PNT in deg.
@@ -118,6 +120,8 @@ class Observation:
     gti: GoodTimeIntervals
     aeff: EffectiveArea2D | None = None
     bkg: Background2D | Background3D | None = None
+    telescope: str = ""
+    instrument: str = ""
     declared: dict = field(default_factory=dict)
     findings: tuple = ()
 
@@ -195,6 +199,8 @@ def _read_observation(obs_id, hdus, paths):
         gti=_gti(gti_table, shift),
         aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
         bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
+        telescope=_name(header, "TELESCOP"),
+        instrument=_name(header, "INSTRUME"),
         declared=_declared(header),
     )
     for kind in ("aeff", "bkg"):
@@ -313,6 +319,13 @@ def _pointing(table):
     if not (abs(ra) < 720 and abs(dec) <= 90):
         table.fail(f"the pointing RA_PNT = {ra:g}, DEC_PNT = {dec:g} is not on the sky")
     return Pointing(ra, dec, site)
+
+
+def _name(header, key):
+    """Return a name in the header; nothing for what no other header can have."""
+    name = header.get(key)
+    usable = isinstance(name, str) and name.isascii() and name.isprintable()
+    return name.strip() if usable else ""
 
 
 def _declared(header):

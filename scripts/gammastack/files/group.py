@@ -1,7 +1,7 @@
 """The file of a group of runs: the sums of their images in all energy bands."""
 
 from gammastack.files.fits import read
-from gammastack.files.header import read_config, runs_frame, times_of
+from gammastack.files.header import of_runs, read_config, runs_frame
 from gammastack.files.layout import hdu_name
 from gammastack.provenance.origin import Origin
 from gammastack.stacking.stack import Stack
@@ -40,4 +40,4 @@ class GroupFile:
         """Return the `gammastack.stacking.stack.Stack` of some kinds of sums in a band."""
         header = self.header(band)
         images = {kind: self._hdus[hdu_name(kind, band)].image for kind in kinds}
-        return Stack(self._field.cutout_of(header), images, **times_of(header))
+        return Stack(self._field.cutout_of(header), images, **of_runs(header))

@@ -17,7 +17,7 @@ from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.version import __version__
 
-# Attribute of `Provenance`, key and comment of the cards on the times of the runs
+# Attribute of `Provenance`, key and comment of the cards on the runs: their times,
 TIMES = (
     ("start", "DATE-OBS", "start of the first good time"),
     ("stop", "DATE-END", "end of the last good time"),
@@ -26,20 +26,27 @@ TIMES = (
     ("n_obs", "N_OBS", "number of observations"),
     ("n_failed", "N_FAILED", "observations that could not be used"),
 )
+# and what made them, if it is known.
+MADE_BY = (("telescope", "TELESCOP", ""), ("instrument", "INSTRUME", ""))
+# Those on what it shows
+IDENTITY = (("field_name", "FIELD", ""), ("band", "BAND", "energy band"))
 # These values stand for no run.
-NO_TIMES = {
+NO_RUN = {
     "start": "",
     "stop": "",
     "livetime": 0.0,
     "ontime": 0.0,
     "n_obs": 0,
     "n_failed": 0,
+    "telescope": "",
+    "instrument": "",
 }
 
 
-def times_of(header):
-    """Return the times of the runs in a header, by attribute of `Provenance`."""
-    return {name: header.get(key, NO_TIMES[name]) for name, key, _ in TIMES}
+def of_runs(header):
+    """Return what a header says of its runs, by attribute of `Provenance`."""
+    cards = (*TIMES, *MADE_BY)
+    return {name: header.get(key, NO_RUN[name]) for name, key, _ in cards}
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class Provenance:
     n_obs : int
     n_failed : int
         Observations that could not be used, because of their data.
+    telescope, instrument : str
+        Names of those of the runs; empty if they are not known.
+    field_name, band : str
+        Empty if it belongs to no field or to several bands.
     energy_band : tuple of float, optional
         In TeV.
     cards : tuple of (key, value, comment)
@@ -73,6 +84,10 @@ class Provenance:
     ontime: float = 0.0
     n_obs: int = 0
     n_failed: int = 0
+    telescope: str = ""
+    instrument: str = ""
+    field_name: str = ""
+    band: str = ""
     energy_band: tuple | None = None
     cards: tuple = ()
     origin: Origin = field(default_factory=Origin)
@@ -81,20 +96,32 @@ class Provenance:
     @classmethod
     def of(cls, images, config, energy_band, **more):
         """Return the provenance of a run's images or of a stack, which know their times."""
-        known = {name: getattr(images, name) for name in NO_TIMES}
+        known = {name: getattr(images, name) for name in NO_RUN}
         return cls(config, energy_band=energy_band, **known, **more)
 
     @classmethod
     def from_header(cls, header, **more):
         """Return the provenance in a header, without the cards that belong to that product alone."""
         band = header["E_MIN"], header["E_MAX"]
-        times = times_of(header)
-        return cls(config=read_config(header), energy_band=band, **times, **more)
+        names = {name: header.get(key, "") for name, key, _ in IDENTITY}
+        return cls(
+            config=read_config(header),
+            energy_band=band,
+            **of_runs(header),
+            **names,
+            **more,
+        )
 
     @cached_property
     def text(self):
         """Return the cards as FITS text, which all images that share them have in their headers."""
-        cards = []
+        cards = [
+            (key, getattr(self, name), text)
+            for name, key, text in (*IDENTITY, *MADE_BY)
+            if getattr(self, name)
+        ]
+        if self.field_name:
+            cards.insert(0, ("OBJECT", self.field_name, "name of the field"))
         if self.start:
             cards.append(("TIMESYS", "UTC", "scale of the times below"))
             cards += [(key, getattr(self, name), text) for name, key, text in TIMES]

@@ -4,7 +4,7 @@ import numpy as np
 
 from gammastack.acceptance.model import FieldOfViewHistogram
 from gammastack.files.fits import Image, Table, card_text, read, write
-from gammastack.files.header import times_of
+from gammastack.files.header import of_runs
 from gammastack.provenance.origin import Origin
 
 
@@ -25,7 +25,7 @@ def read_histogram(path):
     """Read back a histogram, its header, and its origin."""
     hdus = read(path)
     header = hdus["PRIMARY"].header
-    times = times_of(header)
+    known = of_runs(header)
     histogram = FieldOfViewHistogram(
         energy=hdus["ENERGY"].table["EDGES"],
         fov=hdus["FOV"].table["EDGES"],
@@ -33,7 +33,7 @@ def read_histogram(path):
         exposure=hdus["EXPOSURE"].image,
         moments=hdus["MOMENTS"].image,
         offset_max=header["OFFMAX"],
-        ontime=times["ontime"],
-        n_obs=times["n_obs"],
+        ontime=known["ontime"],
+        n_obs=known["n_obs"],
     )
     return histogram, header, Origin.from_hdu(hdus["INPUTS"])

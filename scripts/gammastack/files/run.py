@@ -1,7 +1,7 @@
 """The file of a run: its images in all energy bands, as cutouts of the image of the field."""
 
 from gammastack.files.fits import read
-from gammastack.files.header import times_of
+from gammastack.files.header import of_runs
 from gammastack.files.layout import hdu_name
 from gammastack.provenance.origin import Origin
 from gammastack.runs.run import RunImages
@@ -52,14 +52,14 @@ class RunFile:
         """Return the `gammastack.runs.run.RunImages` in a band."""
         header = self.header(band)
         names = {kind: hdu_name(kind, band) for kind in KINDS}
-        times = times_of(header)
-        del times["n_obs"], times["n_failed"]
+        known = of_runs(header)
+        del known["n_obs"], known["n_failed"]
         return RunImages(
             geometry=self._field.cutout_of(header),
             **{name: header[key] for name, key, _ in CARDS},
             status=header.get("STATUS", "used"),
             reason=header.get("REASON", ""),
-            **times,
+            **known,
             **{
                 kind: self._hdus[name].image
                 for kind, name in names.items()

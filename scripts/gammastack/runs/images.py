@@ -75,6 +75,8 @@ def run_images(
             counts=counts,
             bkg=bkg,
             exposure=exposure,
+            telescope=observation.telescope,
+            instrument=observation.instrument,
         )
 
     def one_band_if_covered(band):

@@ -32,6 +32,8 @@ class RunImages:
     bkg : ndarray or None, shape (ny, nx)
         Un-normalised expected counts.
     exposure : ndarray or None, shape (ny, nx)
+    telescope, instrument : str
+        Empty if they are not known.
     status : str
         ``used``, or ``failed`` or ``dropped`` if it cannot be. The images are empty then.
     reason : str
@@ -52,6 +54,8 @@ class RunImages:
     counts: np.ndarray
     bkg: np.ndarray | None = None
     exposure: np.ndarray | None = None
+    telescope: str = ""
+    instrument: str = ""
     status: str = "used"
     reason: str = ""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gammastack.errors import InputError
+from gammastack.names import joined
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.sphere import offset_coordinates
 from gammastack.stacking.norm import (
@@ -57,6 +58,8 @@ class Stack:
     n_obs : int
     n_failed : int
         Runs that could not be used, because of their data.
+    telescope, instrument : str
+        All names of those of the runs, in the order of the alphabet.
     """
 
     geometry: ImageGeometry
@@ -67,6 +70,8 @@ class Stack:
     stop: str = ""
     n_obs: int = 0
     n_failed: int = 0
+    telescope: str = ""
+    instrument: str = ""
 
     @classmethod
     def empty(cls, geometry, kinds=SUMS):
@@ -91,6 +96,8 @@ class Stack:
         self.stop = max(self.stop, other.stop)
         self.n_obs += other.n_obs
         self.n_failed += other.n_failed
+        self.telescope = joined((self.telescope, other.telescope))
+        self.instrument = joined((self.instrument, other.instrument))
 
     def cutout(self, geometry):
         """Return the part on another geometry of the same pixel grid."""
