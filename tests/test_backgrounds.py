@@ -353,13 +353,14 @@ def test_flux_of_the_simulated_source(with_source):
     )
     assert with_source.snakemake().code == 0
     _, geometry, header = image(with_source, f"{BAND}/flux_corr.fits")
-    assert header["BUNIT"] == "cm-2 s-1"
+    assert header["BUNIT"] == "m-2 s-1"
     rows, columns, _ = geometry.pixel_index(*np.transpose([SOURCE["center"]]))
     at_source = {
         name: image(with_source, f"{BAND}/flux_corr{name}.fits")[0][rows[0], columns[0]]
         for name in ("", "_errn", "_errp", "_ul")
     }
-    truth = SOURCE["flux"] * (1 - 10**-1.3) / 1.3
+    # 1 m2 = 1e4 cm2
+    truth = 1e4 * SOURCE["flux"] * (1 - 10**-1.3) / 1.3
     assert abs(at_source[""] - truth) < 3 * at_source["_errp"]
     assert 0 < at_source["_errn"] < at_source["_errp"] < 0.1 * truth
     assert at_source["_ul"] > at_source[""]

@@ -229,8 +229,7 @@ def test_maps_follow_from_sums(plain):
     exposure = plain.image("exposure")
     excess = plain.image("counts") - plain.image("bkg")
     seen = exposure > 0
-    # 1 m2 = 1e4 cm2
-    assert_allclose(plain.image("flux")[seen], excess[seen] / (1e4 * exposure[seen]))
+    assert_allclose(plain.image("flux")[seen] * exposure[seen], excess[seen])
     # A disk of 3 pixels of 0.05 deg is not one of 0.2 deg, and has 29 pixels
     y, x = np.mgrid[-3:4, -3:4]
     disk = x**2 + y**2 <= 9
@@ -243,7 +242,7 @@ def test_maps_follow_from_sums(plain):
         fits.getheader(plain.path(f"flux_corr{one}.fits")) for one in ("", "_3pix")
     ]
     assert [one["RADIUS"] for one in headers] == [0.2, 3]
-    assert headers[0]["BUNIT"] == "cm-2 s-1 TeV-1"
+    assert headers[0]["BUNIT"] == "m-2 s-1 TeV-1"
     statistics = pd.read_csv(plain.path("off_statistics.csv"))
     assert statistics["radius"].tolist() == ["0.2 deg", "3 pix"]
     assert (statistics["mean"] - statistics["mean_expected"]).abs().max() < 0.3

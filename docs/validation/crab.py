@@ -20,6 +20,7 @@ RADIUS = 0.3  # deg
 INDEX = 2.6
 INDICES = 2.4, INDEX, 2.8
 FAR = 1.0  # deg from the pointing
+PER_M2 = 1e-7  # 1e-11 cm-2 s-1 in m-2 s-1
 # Aharonian et al. (2006), DOI 10.1051/0004-6361:20065351: above 1 TeV, in 1e-11 cm-2 s-1
 PUBLISHED, STATISTICAL, SYSTEMATIC = 2.26, 0.08, 0.45
 # Nigro et al. (2019), DOI 10.1051/0004-6361/201834938: the same runs, fitted with gammapy.
@@ -130,7 +131,7 @@ def fluxes(field, index, method):
     names = "flux_corr", "flux_corr_errn", "flux_corr_errp"
     n = measured.excess + measured.background
     counts = round(float(n[row, column])), float(measured.background[row, column])
-    return *counts, *(float(maps[name][row, column]) * 1e11 for name in names)
+    return *counts, *(float(maps[name][row, column]) / PER_M2 for name in names)
 
 
 def corrected(field, index, method):

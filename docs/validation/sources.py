@@ -75,13 +75,14 @@ def simulate(band):
 def fluxes_of_band(band):
     """Rows of a band: fluxes in units of the true one."""
     runs, expected = simulate(band)
-    true = SOURCE["flux"] * power_law_integral(band, SOURCE["index"], 1.0)
+    # 1 m2 = 1e4 cm2
+    true = 1e4 * SOURCE["flux"] * power_law_integral(band, SOURCE["index"], 1.0)
     exclusion = {"center": CENTER, "radius": EXCLUDED}
     mask, _ = exclusion_mask(field_geometry(), [exclusion])
     middle = tuple(n // 2 for n in field_geometry().shape)
     for method in (IRF, RING):
         images, _ = stacked(runs, mask, method)
-        in_band = expected / images["exposure"][middle] / 1e4 / true
+        in_band = expected / images["exposure"][middle] / true
         for radius in RADII:
             exposure = mean_in_disk(images["exposure"], in_pixels(radius))
             by_mean = float((images["exposure"] / exposure)[middle])

@@ -35,9 +35,10 @@ STEPS = {
 # made, or because somebody asks for it.
 FINAL, INTERMEDIATE, RECORD, ON_DEMAND = "final", "intermediate", "record", "on demand"
 
-# The first unit is for dN/dE, the second for the integral flux of `for_integral_flux`.
+# The first unit is for dN/dE, the second for the integral flux of `for_integral_flux`. Flux
+# times exposure is a number of counts, without a factor.
 EXPOSURE = ("m2 s TeV", "m2 s")
-FLUX = ("cm-2 s-1 TeV-1", "cm-2 s-1")
+FLUX = ("m-2 s-1 TeV-1", "m-2 s-1")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-CM2 = 1e4  # per m2
-
 
 def flux(excess, exposure):
     """Divide the excess by the exposure.
@@ -19,13 +17,11 @@ def flux(excess, exposure):
     Returns
     -------
     ndarray
-        In cm-2 s-1, or cm-2 s-1 TeV-1; NaN where there is no exposure.
+        In m-2 s-1, or m-2 s-1 TeV-1; NaN where there is no exposure.
     """
     excess, exposure = np.broadcast_arrays(excess, exposure)
     known = exposure > 0
-    return np.divide(
-        excess, exposure * CM2, out=np.full(excess.shape, np.nan), where=known
-    )
+    return np.divide(excess, exposure, out=np.full(excess.shape, np.nan), where=known)
 
 
 def flux_maps(measured, exposure, confidence, n_sigma):
