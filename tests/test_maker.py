@@ -1,13 +1,18 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
+from astropy.wcs import WCS
 from numpy.testing import assert_allclose
 
 from gammastack.errors import InputError
-from gammastack.maker import StackedObsImageMaker
+from gammastack.maker import StackedObsImageMaker, empty_image
 from gammastack.maps.disks import KNOWN, counts_in_disk
+from gammastack.sky.exclusion import exclusion_mask
 from gammastack.sky.geometry import ImageGeometry
 
 GEOMETRY = ImageGeometry.create((83.63, 22.01), "icrs", "TAN", (4, 4), 0.1)
@@ -79,6 +84,64 @@ def test_reference_image_from_a_file(maker, simulated_store, tmp_path):
     again.make_images()
     maker.make_images()
     assert_allclose(again.images["counts"].data, maker.images["counts"].data)
+
+
+@dataclass
+class Geom:
+    """What a `WcsGeom` of gammapy 2.1 has, and a `WcsNDMap` under the name ``geom``."""
+
+    wcs: WCS
+    data_shape: tuple
+
+
+@dataclass
+class Map:
+    geom: Geom
+    data: np.ndarray
+
+
+@pytest.mark.parametrize("axes", [(), (1,)])
+def test_maps_of_gammapy(simulated_store, axes):
+    """Sizes are numpy integers there, and a map may have an energy axis of one bin."""
+    geom = Geom(GEOMETRY.wcs, (*axes, *map(np.int64, GEOMETRY.shape)))
+    use = np.ones(geom.data_shape, dtype=bool)
+    use[..., 20:, :] = False
+    for image in (geom, Map(geom, use)):
+        made = StackedObsImageMaker(
+            image, *BANDS, simulated_store[0], [1001], Map(geom, use)
+        )
+        assert made.geometry == GEOMETRY
+        assert made.images["exclusion"].data.sum() == 20 * 40
+    two = Map(Geom(GEOMETRY.wcs, (2, 40, 40)), np.ones((2, 40, 40)))
+    with pytest.raises(InputError, match=r"shape \(2, 40, 40\)"):
+        StackedObsImageMaker(geom, *BANDS, simulated_store[0], [1001], two)
+
+
+@pytest.mark.parametrize("name", ["mask.fits", "mask.reg"])
+def test_mask_from_a_file(simulated_store, tmp_path, name):
+    text = "icrs; circle(83.63, 22.01, 0.5)"
+    expected, _ = exclusion_mask(GEOMETRY, [text])
+    path = tmp_path / name
+    if name == "mask.reg":
+        path.write_text(text)
+    else:
+        hdu = fits.PrimaryHDU(expected.astype(np.uint8), GEOMETRY.header())
+        hdu.writeto(path)
+    for mask in (path, str(path)):
+        made = StackedObsImageMaker(GEOMETRY, *BANDS, simulated_store[0], [1001], mask)
+        assert np.array_equal(made.images["exclusion"].data, expected)
+
+
+def test_empty_image():
+    center = SkyCoord(83.63, 22.01, unit="deg").galactic
+    for position in ((83.63, 22.01), center):
+        image = empty_image(position, 4 * u.deg, 6 * u.arcmin)
+        assert image.shape == GEOMETRY.shape and image.same_grid(GEOMETRY)
+    assert empty_image((1, 2), [3, 2] * u.deg, 0.1 * u.deg).shape == (20, 30)
+    assert empty_image(center, 1 * u.deg, 0.5 * u.deg, "galactic", "CAR").shape == (
+        2,
+        2,
+    )
 
 
 def test_obs_id_twice_is_refused(simulated_store):

@@ -1,5 +1,7 @@
 """Stacked images in Python, with the functions of the pipeline but without Snakemake."""
 
+from os import PathLike
+
 import numpy as np
 import pandas as pd
 from astropy import units as u
@@ -27,6 +29,40 @@ from gammastack.stacking.stack import (
 )
 
 
+def empty_image(center, width, binsz, frame="icrs", projection="TAN"):
+    """Return an image without content, for `StackedObsImageMaker`.
+
+    Parameters
+    ----------
+    center : tuple of float, or astropy.coordinates.SkyCoord
+        ICRS right ascension and declination in deg.
+    width : astropy.units.Quantity
+        Size: one angle, or two along longitude and latitude.
+    binsz : astropy.units.Quantity
+        Size of a pixel.
+    frame : {"icrs", "galactic"}
+        Axes of the image.
+    projection : str
+        FITS code, such as TAN or CAR.
+
+    Returns
+    -------
+    ImageGeometry
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> empty_image((83.63, 22.01), 5 * u.deg, 0.02 * u.deg).shape
+    (250, 250)
+    """
+    if hasattr(center, "icrs"):
+        center = center.icrs.ra.deg, center.icrs.dec.deg
+    width = np.broadcast_to(u.Quantity(width).to_value("deg"), 2).tolist()
+    return ImageGeometry.create(
+        center, frame, projection, width, u.Quantity(binsz).to_value("deg")
+    )
+
+
 class StackedObsImageMaker:
     """Stacked images of many observations.
 
@@ -34,16 +70,18 @@ class StackedObsImageMaker:
 
     Parameters
     ----------
-    empty_image : ImageGeometry, FITS image HDU, FITS header or file name
-        Reference image.
+    empty_image : image, FITS header or file name
+        Reference image: from `empty_image`, a FITS image HDU, a file, or a map or geometry
+        of gammapy, whose axes other than longitude and latitude do not matter.
     energy_band : astropy.units.Quantity, shape (2,)
     offset_band : astropy.units.Quantity, shape (2,)
         Smallest (included) and largest angle to the pointing.
     data_store : gammastack.dl3.datastore.DataStore or path
     obs_table : table with a column OBS_ID, or a sequence of int
-    exclusion_mask : ndarray (1 = use), FITS image HDU, or list, optional
-        An array or HDU must be on the grid of `empty_image`; a list is one of
-        `gammastack.sky.exclusion.exclusion_mask`. Without it all pixels are used.
+    exclusion_mask : ndarray (1 = use), FITS image HDU, map of gammapy, file or list, optional
+        An array, HDU or map must be on the grid of `empty_image`. A file is a FITS mask
+        or a DS9 region file; a list is one of `gammastack.sky.exclusion.exclusion_mask`.
+        Without it all pixels are used.
     ncounts_min : int
         A run needs more selected events than this.
     save_bkg_scale : bool
@@ -192,6 +230,11 @@ class StackedObsImageMaker:
 def _geometry(image):
     if isinstance(image, ImageGeometry):
         return image
+    # Maps of gammapy know their geometry, which gives WCS and shape.
+    geometry = getattr(image, "geom", image)
+    if hasattr(geometry, "data_shape"):
+        *_, ny, nx = geometry.data_shape
+        return ImageGeometry(geometry.wcs.deepcopy(), (int(ny), int(nx)))
     if not isinstance(image, fits.Header):
         image = image.header if hasattr(image, "header") else fits.getheader(image)
     return ImageGeometry.from_header(image)
@@ -209,20 +252,29 @@ def _obs_ids(table):
 def _mask(mask, geometry):
     if mask is None:
         return None
+    if isinstance(mask, str | PathLike):
+        mask = [str(mask)]
     if isinstance(mask, list):
         return draw_exclusion_mask(geometry, mask)[0]
-    if hasattr(mask, "header"):
-        other = ImageGeometry.from_header(mask.header)
+    if hasattr(mask, "header") or hasattr(mask, "geom"):
+        other = _geometry(mask)
         crpix = geometry.wcs.wcs.crpix, other.wcs.wcs.crpix
         if not (geometry.same_grid(other) and np.allclose(*crpix, rtol=0, atol=1e-6)):
             raise InputError(
                 "exclusion_mask: it is not on the grid of empty_image; give its file name"
                 " in a list to have it resampled"
             )
-        mask = mask.data
+        mask = _plane(mask.data)
     if np.shape(mask) != geometry.shape:
         raise InputError(
             f"exclusion_mask: its shape {np.shape(mask)} is not that of empty_image,"
             f" {geometry.shape}"
         )
     return np.asarray(mask) > 0
+
+
+def _plane(data):
+    """Return an image without the axes of length 1 that a map of gammapy can have."""
+    while np.ndim(data) > 2 and len(data) == 1:
+        data = data[0]
+    return data
