@@ -14,7 +14,7 @@ from gammastack.files.layout import of_band
 from gammastack.files.run import RunFile
 from gammastack.provenance.records import FOLDER
 from gammastack.report.band import Band
-from gammastack.report.candidates import candidate_rows
+from gammastack.report.candidates import candidates_context
 from gammastack.report.field import (
     band_context,
     change_context,
@@ -32,6 +32,11 @@ from gammastack.report.page import render
 from gammastack.report.provenance import provenance_of
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.version import __version__
+
+
+def candidates_of(inputs, band):
+    path = inputs.get(f"candidates_{band}")
+    return path and candidates_context(path)
 
 
 def run(inputs, outputs, origin, *, field, image, energy_bands, radii, files):
@@ -61,7 +66,7 @@ def run(inputs, outputs, origin, *, field, image, energy_bands, radii, files):
         contexts.append(
             band_context(
                 *(band, len(bands), mask, target, images, radius.on(geometry)),
-                candidate_rows(inputs.get(f"candidates_{band.name}")),
+                candidates_of(inputs, band.name),
             )
         )
         if "significance" in band.images:

@@ -41,7 +41,7 @@ for variant in variants("report"):
         params:
             **parameters_of(
                 "report",
-                upstream=[recipes_of_stack, recipes_of_maps],
+                upstream=[recipes_of_stack, recipes_of_maps, recipes_of_candidates],
                 contents=names_and_contents(lambda wildcards: page_sources()),
                 field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
