@@ -259,6 +259,7 @@ def test_table_of_products_counts_with_the_lines_of_what_is_in_a_file(monkeypatc
 
 def test_parameters_of_the_steps():
     assert parameters("stack", SCRIPTS) == {
+        "field": True,
         "image": True,
         "energy_bands": True,
         "max_failed": True,

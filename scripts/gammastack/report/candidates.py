@@ -1,10 +1,11 @@
 """The table of candidates of a band on a page."""
 
+from math import floor, log10
 from pathlib import Path
 
 from astropy.table import Table
 
-from gammastack.report.page import MINUS, fixed, general
+from gammastack.report.page import MINUS, fixed, power_of_ten
 
 # So many candidates are listed; the file has all.
 MAX_ROWS = 50
@@ -30,7 +31,7 @@ def candidates_context(path):
         *("significance", "after trials", "excess"),
     ]
     if with_flux:
-        columns.append(f"flux ({table['flux'].unit})")
+        columns.append(f"flux ({table['flux'].unit.to_string('fits')})")
     columns += ["width (deg)", "nearest known source", "excluded"]
     rows = []
     for row in table[:MAX_ROWS]:
@@ -38,10 +39,10 @@ def candidates_context(path):
             *(row["name"], fixed(row["ra"], 4), fixed(row["dec"], 4, "+")),
             *(fixed(row["pos_err"], 4), fixed(row["significance"], 1)),
             fixed(row["significance_post"], 1),
-            _with_errors(row, "excess", lambda value: fixed(value, 1)),
+            _with_errors(row, "excess"),
         ]
         if with_flux:
-            values.append(_with_errors(row, "flux", general))
+            values.append(_with_errors(row, "flux"))
         width = f"{fixed(row['sigma'], 3)} ± {fixed(row['sigma_err'], 3)}"
         if row["fit"] != "ok":
             width = str(row["fit"])
@@ -56,9 +57,16 @@ def candidates_context(path):
     }
 
 
-def _with_errors(row, name, shown):
-    value, low, high = (row[key] for key in (name, f"{name}_errn", f"{name}_errp"))
-    return f"{shown(value)} +{shown(high)} {MINUS}{shown(low)}"
+def _with_errors(row, name):
+    """Return a value with its asymmetric errors, and a common power of ten for small ones."""
+    value, low, high = (
+        float(row[key]) for key in (name, f"{name}_errn", f"{name}_errp")
+    )
+    if not value > 0 or value >= 0.01:
+        return f"{fixed(value, 1)} +{fixed(high, 1)} {MINUS}{fixed(low, 1)}"
+    power = floor(log10(value))
+    value, low, high = (fixed(part / 10**power, 2) for part in (value, low, high))
+    return f"({value} +{high} {MINUS}{low}) {power_of_ten(power)}"
 
 
 def _note(table):

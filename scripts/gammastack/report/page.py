@@ -93,6 +93,11 @@ def general(value, digits=3):
     text = f"{value:.{digits}g}"
     if "e" not in text:
         return text.replace("-", MINUS)
-    mantissa, _, exponent = f"{value:.{digits - 1}e}".replace("-", MINUS).partition("e")
-    power = exponent.removeprefix("+").lstrip("0").replace(f"{MINUS}0", MINUS)
-    return f"{mantissa} {TIMES} 10{power.translate(SUPERSCRIPTS)}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa.replace('-', MINUS)} {power_of_ten(int(exponent))}"
+
+
+def power_of_ten(power):
+    """Return a factor in words, such as x 10^-8 with the signs of typography."""
+    digits = str(power).replace("-", MINUS).translate(SUPERSCRIPTS)
+    return f"{TIMES} 10{digits}"
