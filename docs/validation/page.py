@@ -7,6 +7,7 @@ import numpy as np
 from gammastack import __version__
 from validation import (
     backgrounds,
+    candidates,
     counting,
     crab,
     empty_fields,
@@ -43,6 +44,7 @@ def sections(folder):
     yield sources.section
     yield wide_band.section
     yield backgrounds.section
+    yield candidates.section
     yield lambda: REAL
     yield lambda: real_fields.section(folder)
     yield lambda: peers.section(folder)

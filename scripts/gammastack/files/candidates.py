@@ -4,43 +4,43 @@ from pathlib import Path
 
 from astropy.table import Column, Table
 
-# Unit, format and meaning of each column; NaN stands for what is not known.
+# Unit and meaning of each column; NaN stands for what is not known.
 COLUMNS = {
-    "name": ("", "", "by significance"),
+    "name": ("", "by significance"),
     "ra": (
         "deg",
-        ".6f",
         "ICRS position of the fit; that of the peak if it has not converged",
     ),
-    "dec": ("deg", ".6f", ""),
-    "pos_err": ("deg", ".6f", "68 % radius, statistical"),
-    "ra_err": ("deg", ".6f", "true angle, not difference of RA"),
-    "dec_err": ("deg", ".6f", ""),
-    "fit": ("", "", "ok, or not converged: the source is in the disk around the peak"),
-    "sigma": ("deg", ".5f", "width of the fitted Gaussian, with the point spread"),
-    "sigma_err": ("deg", ".5f", ""),
-    "significance": ("", ".4f", "at the peak, before trials"),
-    "significance_post": ("", ".4f", "after trials"),
+    "dec": ("deg", ""),
+    "pos_err": ("deg", "68 % radius, statistical"),
+    "ra_err": ("deg", "true angle, not difference of RA"),
+    "dec_err": ("deg", ""),
+    "fit": ("", "ok, or not converged: the source is in the disk around the peak"),
+    "sigma": ("deg", "width of the fitted Gaussian, with the point spread"),
+    "sigma_err": ("deg", ""),
+    "significance": ("", "at the peak, before trials"),
+    "significance_post": ("", "after trials"),
     "n_expected": (
         "",
-        ".4g",
         "peaks of this significance or more in a map of empty sky",
     ),
-    "counts": ("", "", "in the disk around the peak"),
-    "bkg": ("", ".6g", ""),
-    "excess": ("", ".6g", ""),
-    "excess_errn": ("", ".6g", ""),
-    "excess_errp": ("", ".6g", ""),
-    "flux": ("", ".6g", "in the disk around the peak"),
-    "flux_errn": ("", ".6g", ""),
-    "flux_errp": ("", ".6g", ""),
-    "flux_ul": ("", ".6g", "upper limit"),
-    "excluded": ("", "", "whether it is in the exclusion mask"),
-    "exclusion_sep": ("deg", ".5f", "to the edge of the nearest excluded pixel"),
-    "source": ("", "", "nearest known source"),
-    "source_sep": ("deg", ".5f", ""),
+    "counts": ("", "in the disk around the peak"),
+    "bkg": ("", ""),
+    "excess": ("", ""),
+    "excess_errn": ("", ""),
+    "excess_errp": ("", ""),
+    "flux": ("", "in the disk around the peak"),
+    "flux_errn": ("", ""),
+    "flux_errp": ("", ""),
+    "flux_ul": ("", "upper limit"),
+    "excluded": ("", "whether it is in the exclusion mask"),
+    "exclusion_sep": ("deg", "to the edge of the nearest excluded pixel"),
+    "source": ("", "nearest known source"),
+    "source_sep": ("deg", ""),
 }
 FLUXES = ("flux", "flux_errn", "flux_errp", "flux_ul")
+# All others are numbers.
+DTYPES = {"name": str, "fit": str, "source": str, "counts": int, "excluded": bool}
 # Significances with the radii follow this column.
 WITH_RADII = "n_expected"
 
@@ -59,14 +59,11 @@ def write_candidates(path, columns, flux_unit, meta):
     """
     table = Table(meta=meta)
     for name in _order(columns):
-        unit, form, text = COLUMNS.get(name, ("", ".4f", "at the same position"))
-        unit = flux_unit if name in FLUXES else unit
-        dtype = {"counts": int, "excluded": bool}.get(name, str if not form else float)
+        unit, text = COLUMNS.get(name, ("", "at the same position"))
         table[name] = Column(
             columns[name],
-            dtype=dtype,
-            unit=unit or None,
-            format=form or None,
+            dtype=DTYPES.get(name, float),
+            unit=(flux_unit if name in FLUXES else unit) or None,
             description=text or None,
         )
     table.write(path, format="ascii.ecsv", overwrite=True)
