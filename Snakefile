@@ -22,12 +22,15 @@ include: "workflow/rules/archive.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/doctor.smk"
 include: "workflow/rules/summary.smk"
+include: "workflow/rules/screen.smk"
 
 
 if is_main_process:
     check_results()
     check_observations()
-    before_planning(discard_damaged_products)
+    around_planning(discard_damaged_products, show_what_is_known)
+    show_time_left()
+    keep_from_screen(is_told_at_the_end, N_SHOWN)
 
 
 rule all:

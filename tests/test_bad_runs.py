@@ -1,5 +1,7 @@
 """Runs that cannot be used are left out by name, and tried again when their files change."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +102,11 @@ def test_bad_run_is_left_out(project, built, without, damage, reason):
     assert summary[["runs_used", "runs_not_used", "runs_failed"]].values.tolist() == [
         [3, 1, 1]
     ]
-    assert project.snakemake().jobs == []
+    done = project.snakemake()
+    assert done.jobs == []
+    # What still holds is said again, and the table is shown.
+    assert "1 of 4 runs cannot be used: 1002" in done.text
+    assert re.search(rf"sky +{BAND} +3 +0 +1 ", done.text)
     path.write_bytes(whole)
     done = project.snakemake()
     assert [job for job in done.jobs if "run_images" in job] == ["run_images sky 1002"]

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "at": "errors files.fits files.header files.layout files.run maps products sky stacking",
     "draft": "config dl3 errors sky",
     "doctor": "failures",
-    "summary": "",
+    "summary": "failures",
 }
 SCIENCE = (
     *("regression", "dl3", "sky", "runs", "runs.run"),

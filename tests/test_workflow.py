@@ -136,7 +136,10 @@ def test_no_norm_table_unless_wanted(project):
     expected = ["maps", "provenance", "report", "stack", "stack_group", "summary"]
     assert done.rules == expected
     assert not table.exists()
-    assert re.search(r"Of another configuration.*table_bkg_norm\.fits", done.text)
+    assert re.search(
+        rf"Of another configuration.*\n  results/sky/{BAND}: table_bkg_norm\.fits\n",
+        done.text,
+    )
 
 
 def test_bad_run_keeps_the_others(project, built):
@@ -149,6 +152,8 @@ def test_bad_run_keeps_the_others(project, built):
     done = project.snakemake()
     assert done.code != 0
     assert re.search(r"ERROR: .*1002: run_1002\.fits.*truncated.*exclude", done.text)
+    assert done.text.count("1 of 4 runs cannot be used") == 1
+    assert done.text.rstrip().endswith("or as they were before.")
     assert not (project.folder / "results/sky/runs.csv").exists()
     project.change_config(observations={"exclude": [1002]})
     done = project.snakemake()
@@ -341,6 +346,8 @@ def test_killed_worker_and_next_invocation(project, built):
     )
     assert done.code != 0
     assert "ERROR: a worker process was killed" in done.text
+    assert done.text.count("a worker process was killed") == 1
+    assert "Failed run_images" in done.text
     assert project.snakemake().code == 0
     assert project.products() == built.products()
 

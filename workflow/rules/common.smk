@@ -142,7 +142,6 @@ if is_main_process:
     atexit.register(contents.save)
     atexit.register(remember, SOURCES)
 
-performed = set()
 refusals = []
 warnings = []
 
@@ -167,7 +166,6 @@ def perform(input, output, params, record):
         if is_told:
             raise Error(text) from None
         raise
-    performed.add(name)
     warnings.extend(f"{output[0]}: {text}" for text in messages)
 
 

@@ -1,6 +1,7 @@
 # All that is used of Snakemake beyond its documentation. Tried with the versions 9.17.0 and
 # 9.27.1; `tests/test_versions.py` names the lowest one, and CONTRIBUTING.md how to try it.
 
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecMode
+from snakemake_interface_logger_plugins.common import LogEvent
 
 
 class Error(WorkflowError):
@@ -29,18 +31,24 @@ is_main_process = workflow.exec_mode == ExecMode.DEFAULT
 is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
 
-def before_planning(function):
-    """Call a function before the jobs of a build are known.
+def around_planning(before, after):
+    """Call functions before the jobs of a build are known, and when they are.
 
     Not with options such as --dag and --unlock, which build nothing, and not if another
-    invocation is at work: neither is known while the workflow is read.
+    invocation is at work: neither is known while the workflow is read. There is no hook
+    for an invocation in which nothing is to be done.
     """
     build = workflow._build_dag
 
     def planned():
-        if workflow.executor_plugin and not any(workflow.persistence._read_locks()):
-            function()
+        is_at_work = workflow.executor_plugin and not any(
+            workflow.persistence._read_locks()
+        )
+        if is_at_work:
+            before()
         build()
+        if is_at_work:
+            after()
 
     workflow._build_dag = planned
 
@@ -71,6 +79,47 @@ def has_unknown_maker(path):
 def planned_rules():
     """Return the names of the rules that have jobs to do, once the jobs are known."""
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
+
+
+def rules_of_jobs():
+    """Return the names of the rules of all jobs, also of those that are done."""
+    return {job.rule.name for job in workflow.dag.jobs}
+
+
+def show_time_left():
+    """Add the time left to the progress bars of the logger rich, which has no setting for it."""
+    for handler in workflow.logger_manager.plugin_handlers:
+        if hasattr(handler, "progress"):
+            from rich.progress import TextColumn, TimeRemainingColumn
+
+            columns = handler.progress.columns
+            left = TimeRemainingColumn(), TextColumn("left")
+            handler.progress.columns = (*columns, *left)
+
+
+def keep_from_screen(is_told, n_failed):
+    """Keep messages from the screen, but not from Snakemake's log file.
+
+    Parameters
+    ----------
+    is_told : callable
+        Whether the workflow itself says the text of a message, at the end.
+    n_failed : int
+        So many failed jobs are named.
+    """
+    failed = itertools.count()
+
+    def is_shown(record):
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_INFO:
+            # The logger rich prints the logs of failed jobs: our records, with the message.
+            record.log = []
+        if event == LogEvent.JOB_ERROR:
+            return next(failed) < n_failed
+        return not is_told(record.getMessage())
+
+    for handler in workflow.logger_manager.plugin_handlers:
+        handler.addFilter(is_shown)
 
 
 def parameters_of_job(rule_name, wildcards):

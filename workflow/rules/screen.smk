@@ -1,0 +1,92 @@
+# What is said on the screen, at the end and once.
+
+from gammastack.doctor import format_doctor
+from gammastack.summary import failed_runs, format_leftovers, format_summary
+
+# So many warnings and errors are shown.
+N_SHOWN = 5
+SUMMARY = Path(RESULTS) / "summary.csv"
+PAGE = Path(RESULTS) / "index.html"
+# What Snakemake says of jobs that have failed, beside the messages
+OF_FAILED_JOBS = (
+    "Exiting because a job execution failed",
+    "Removing output files of failed job",
+)
+
+
+def is_told_at_the_end(text):
+    """Return whether a message of Snakemake says what is said at the end of the invocation."""
+    return bool(refusals) and (
+        text.startswith(OF_FAILED_JOBS) or any(known in text for known in refusals)
+    )
+
+
+def print_first(severity, messages):
+    """Print messages once each; the records of the steps have all of them."""
+    messages = sorted(set(messages))
+    for message in messages[:N_SHOWN]:
+        print(f"{severity}: {message}")
+    if len(messages) > N_SHOWN:
+        print(
+            f"{severity}: and {len(messages) - N_SHOWN} more, see {RESULTS}/*/provenance"
+        )
+
+
+def say_what_is_there():
+    """Print warnings, also of what earlier invocations have made, the tables, and what to open."""
+    wanted = rules_of_jobs()
+    has_summary = "summary" in wanted and SUMMARY.exists()
+    still = failed_runs(SUMMARY) if has_summary else []
+    print_first("WARNING", [*warnings, *still])
+    if has_summary:
+        print(format_summary(SUMMARY))
+    if "doctor" in wanted:
+        paths = [Path(RESULTS) / name / "doctor.csv" for name in settings.fields]
+        print(format_doctor([path for path in paths if path.exists()]))
+    if has_summary and PAGE.exists():
+        print(f"Open {PAGE}")
+
+
+def say_what_was_made():
+    """Print what is left over, and what is there."""
+    if others := list(leftovers()):
+        print(format_leftovers(others, RESULTS))
+    say_what_is_there()
+
+
+def say_what_failed():
+    """Print warnings and errors; the last lines on the screen say what to do."""
+    print_first("WARNING", warnings)
+    print_first("ERROR", refusals)
+    if refusals:
+        print("Maps and tables that depend on it are missing, or as they were before.")
+
+
+def show_what_is_known():
+    """Say what is there if nothing is to be done: Snakemake has no hook for this."""
+    if not planned_rules() and not workflow.dryrun:
+        atexit.register(say_what_is_there)
+
+
+onstart:
+    folder = Path(RESULTS)
+    if folder.exists() and not os.access(folder, os.W_OK):
+        raise Error(
+            f"The results folder '{folder}' is read-only for you. Give another one with"
+            " --config results=FOLDER, or have its permissions changed."
+        )
+    if not settings.simulation and any(
+        name.startswith("run_images") for name in planned_rules()
+    ):
+        check_coverage()
+
+
+# At exit Snakemake has said all, and the progress bars are gone.
+onsuccess:
+    atexit.register(say_what_was_made)
+    leave_at_once()
+
+
+onerror:
+    atexit.register(say_what_failed)
+    leave_at_once()
