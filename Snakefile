@@ -28,7 +28,7 @@ include: "workflow/rules/screen.smk"
 if is_main_process:
     check_results()
     check_observations()
-    around_planning(discard_damaged_products, show_what_is_known)
+    around_planning([check_targets, discard_damaged_products], [show_what_is_known])
     show_time_left()
     keep_from_screen(is_told_at_the_end, N_SHOWN)
 

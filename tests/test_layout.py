@@ -11,6 +11,7 @@ from gammastack.config.fields import read_config
 from gammastack.errors import InputError
 from gammastack.files import layout
 from gammastack.files.layout import (
+    all_products,
     bunit,
     check_steps,
     final_products,
@@ -280,3 +281,19 @@ def test_lines_of_a_step_have_what_its_files_hold():
         *("images", "record", "counts", "bkg", "exposure")
     }
     assert [one.name for one in lines_of("summary")] == ["summary", "index"]
+
+
+def test_all_products_of_a_field():
+    """Those by default are among them; the others are on the way, records, or on demand."""
+    one = field(background={"method": "acceptance"}, radius=["0.1 deg", "0.2 deg"])
+    values = {"obs_id": ["1", "2"], "group": ["all"], "zenith": ["0-30"]}
+    found = set(all_products(one, **values))
+    final = set(final_products(one, ["0-30"]))
+    assert final < found
+    assert f"crab/{HIGH}/significance_0.2deg.fits" in found
+    assert {path for path in found if path.startswith("crab/runs/")} == {
+        *("crab/runs/1.fits", "crab/runs/1.json"),
+        *("crab/runs/2.fits", "crab/runs/2.json"),
+    }
+    assert {"crab/archive.zip", "crab/checks/2.json", "crab/groups/all.fits"} < found
+    assert not any("{" in path for path in found)

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "files.candidates": "",
     "files.run": "files.fits files.header files.layout provenance runs.run",
     "files.group": "files.fits files.header files.layout provenance stacking",
-    "config": "errors files.layout sky",
+    "config": "errors files.layout products sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
     "pictures": "sky",
     "report": "files.layout files.run maps pictures provenance stacking",
@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "draft": "config dl3 errors sky",
     "doctor": "failures",
     "summary": "failures",
+    "targets": "",
 }
 SCIENCE = (
     *("regression", "dl3", "sky", "runs", "runs.run"),

@@ -84,8 +84,13 @@ def test_same_images_as_the_python_class(built):
 def test_two_fields_share_a_run(project):
     other = {"center": [83.0, 22.0], "observations": {"obs_ids": [1001]}}
     project.change_config(fields={**SETTINGS["fields"], "west": other})
-    done = project.snakemake()
+    done = project.snakemake("wst", f"results/sky/{BAND}/counts.fits")
+    assert done.code != 0 and "MissingRule" not in done.text
+    assert "There is no target wst. Did you mean west?\ntargets: sky, west" in done.text
+    # A field is a target of its own.
+    done = project.snakemake("west")
     assert done.code == 0
+    assert {"provenance west", f"maps west {BAND}"} < set(done.jobs)
     assert [job for job in done.jobs if "run_images" in job] == ["run_images west 1001"]
     assert not [job for job in done.jobs if " sky" in job]
 

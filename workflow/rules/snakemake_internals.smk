@@ -32,7 +32,7 @@ is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
 
 
 def around_planning(before, after):
-    """Call functions before the jobs of a build are known, and when they are.
+    """Call some functions before the jobs of a build are known, and some when they are.
 
     Not with options such as --dag and --unlock, which build nothing, and not if another
     invocation is at work: neither is known while the workflow is read. There is no hook
@@ -44,11 +44,11 @@ def around_planning(before, after):
         is_at_work = workflow.executor_plugin and not any(
             workflow.persistence._read_locks()
         )
-        if is_at_work:
-            before()
+        for function in before if is_at_work else ():
+            function()
         build()
-        if is_at_work:
-            after()
+        for function in after if is_at_work else ():
+            function()
 
     workflow._build_dag = planned
 
@@ -74,6 +74,12 @@ def has_unknown_maker(path):
         and not known.metadata(file)
         and not known._filter_incomplete_keys([known._get_key(file)])
     )
+
+
+def given_targets():
+    """Return the targets of the command line, and what is named with -R, --until and the like."""
+    given = workflow.dag_settings
+    return sorted({*given.targets, *given.forcerun, *given.until, *given.omit_from})
 
 
 def planned_rules():

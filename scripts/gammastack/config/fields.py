@@ -17,11 +17,15 @@ from gammastack.config.quantities import quantity
 from gammastack.config.schema import examples, schema, validate
 from gammastack.errors import InputError
 from gammastack.files.layout import SIMULATED_STORE
+from gammastack.products import STEPS
 from gammastack.sky.exclusion_files import file_of, with_file
 from gammastack.sky.radius import Radius
 
-# Fields cannot have these names, because the results folder uses them.
-TAKEN = (SIMULATED_STORE, "index.html", "summary.csv", "provenance")
+# Fields cannot have these names: the results folder uses them, or they are other targets.
+TAKEN = (
+    *(SIMULATED_STORE, "index.html", "summary.csv", "provenance"),
+    *("all", "archive", "figures", *STEPS),
+)
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,10 @@ def read_config(settings):
                 " to use your data, or datastore to use simulated data"
             )
         if name in TAKEN:
-            raise InputError(f"fields: the name {name} is taken; choose another one")
+            raise InputError(
+                f"fields: the name {name} is taken, by the results folder or by another"
+                " target of the workflow; choose another one"
+            )
         fields[name] = _field(name, {**defaults, **common, **given})
     return Config(results, fields, simulation)
 

@@ -166,6 +166,23 @@ def final_products(field, zeniths=()):
                 yield file
 
 
+def all_products(field, **values):
+    """Return the paths of all that can be made of a field, whatever its role.
+
+    Parameters
+    ----------
+    field : gammastack.config.fields.Field
+    **values : iterable of str
+        Those of the other wildcards: ``obs_id``, ``group`` and ``zenith``.
+    """
+    for product in products_of(field):
+        for file in _expanded(product, field, ("field", *values)).values():
+            names = [name for name in wildcards(file) if name != "field"]
+            for chosen in combinations(*(values[name] for name in names)):
+                known = dict(zip(names, chosen, strict=True))
+                yield file.format(field=field.name, **known)
+
+
 @cache
 def _pattern(file):
     parts = re.split(r"\{(\w+)\}", file.removeprefix("{field}/"))
