@@ -298,7 +298,9 @@ def test_field_name_that_is_no_folder(name):
         read_config({"fields": {name: settings()["fields"]["crab"]}})
 
 
-@pytest.mark.parametrize("name", ["summary.csv", "simulated-dl3", "all", "maps"])
+@pytest.mark.parametrize(
+    "name", ["summary.csv", "summary.ecsv", "simulated-dl3", "all", "maps"]
+)
 def test_field_name_that_is_taken(name):
     with refused("fields", name, "choose another"):
         read_config({"fields": {name: settings()["fields"]["crab"]}})

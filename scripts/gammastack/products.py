@@ -194,16 +194,35 @@ TABLE = (
         "what became of each run, also of those that are excluded",
     ),
     Product(
+        "runs_ecsv",
+        "stack",
+        "{field}/runs.ecsv",
+        "the same with types and units",
+    ),
+    Product(
         "runs_of_band",
         "stack",
         "{field}/{band}/runs.csv",
         "what became of each run in the band, with its norm",
     ),
     Product(
+        "runs_of_band_ecsv",
+        "stack",
+        "{field}/{band}/runs.ecsv",
+        "the same with types and units",
+    ),
+    Product(
         "table_bkg_norm_csv",
         "stack",
         "{field}/{band}/table_bkg_norm.csv",
         "background norm of each used run",
+        condition="has_norm_table",
+    ),
+    Product(
+        "table_bkg_norm_ecsv",
+        "stack",
+        "{field}/{band}/table_bkg_norm.ecsv",
+        "the same with types and units",
         condition="has_norm_table",
     ),
     Product(
@@ -323,6 +342,12 @@ TABLE = (
         "summary",
         "summary.csv",
         "a line for each field and band",
+    ),
+    Product(
+        "summary_ecsv",
+        "summary",
+        "summary.ecsv",
+        "the same with types and units",
     ),
     Product(
         "index",

@@ -15,7 +15,8 @@ from gammastack.files.band import write_images
 from gammastack.files.fits import write
 from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
-from gammastack.files.layout import of_band
+from gammastack.files.layout import bunit, of_band
+from gammastack.files.tables import UNITS, write_table
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.comparison import compare_runs
 from gammastack.stacking.run_table import (
@@ -70,7 +71,9 @@ def run(
         )
         images = final_images(stack.images)
         integral = provenance.config["for_integral_flux"]
-        runs.to_csv(paths.pop("runs_of_band"), index=False)
+        units = UNITS | {"exposure_on_axis": bunit("exposure", integral)}
+        csv, ecsv = paths.pop("runs_of_band"), paths.pop("runs_of_band_ecsv")
+        write_table(runs, csv, ecsv, units)
         if "table_bkg_norm" in paths:
             _write_norms(paths, runs, provenance)
         write_images(paths, images, geometry, provenance, integral)
@@ -78,7 +81,7 @@ def run(
         texts = _left_out(left_out, stack.images, background) if left_out.any() else ()
         warnings += [f"{band}: {text}" for text in texts]
     table = field_table(by_band)
-    table.to_csv(outputs["runs"], index=False)
+    write_table(table, outputs["runs"], outputs["runs_ecsv"])
     n_runs = len(table) - len(excluded)
     if failures := failed_runs(table):
         warnings.append(failures_text(failures, n_runs))
@@ -98,10 +101,10 @@ def _require_few_failures(runs, max_failed, where):
 
 def _write_norms(paths, runs, provenance):
     norms = bkg_norm_table(runs)
-    norms.to_csv(paths.pop("table_bkg_norm_csv"), index=False)
+    csv, ecsv = paths.pop("table_bkg_norm_csv"), paths.pop("table_bkg_norm_ecsv")
+    write_table(norms, csv, ecsv)
     columns = {name: values.to_numpy() for name, values in norms.items()}
-    units = {"livetime": "s", "ZENITH": "deg"}
-    hdu = provenance.table(columns, "BKG_NORM", units)
+    hdu = provenance.table(columns, "BKG_NORM", UNITS)
     write(paths.pop("table_bkg_norm"), [hdu, *provenance.tables()])
 
 

@@ -3,7 +3,10 @@
 import csv
 from pathlib import Path
 
+import pandas as pd
+
 from gammastack.files.fits import read
+from gammastack.files.tables import write_table
 from gammastack.report.index import index_page, thumbnail
 
 
@@ -16,10 +19,7 @@ def run(inputs, outputs, origin):
             thumbnails[field] = thumbnail(path.stem, image.image)
     text = index_page(rows, thumbnails)
     Path(outputs["index"]).write_text(text, encoding="utf-8")
-    with open(outputs["summary"], "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(pd.DataFrame(rows), outputs["summary"], outputs["summary_ecsv"])
 
 
 def _statuses(runs):

@@ -23,7 +23,7 @@ from gammastack.sky.radius import Radius
 
 # Fields cannot have these names: the results folder uses them, or they are other targets.
 TAKEN = (
-    *(SIMULATED_STORE, "index.html", "summary.csv", "provenance"),
+    *(SIMULATED_STORE, "index.html", "summary.csv", "summary.ecsv", "provenance"),
     *("all", "archive", "figures", *STEPS),
 )
 

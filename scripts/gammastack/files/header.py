@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.time import Time
 
 from gammastack.files.fits import Image, Table, card_text, read
+from gammastack.files.tables import UNITS
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.version import __version__
@@ -181,7 +182,7 @@ def _wcs_text(geometry):
 def runs_table(runs):
     """Return the table HDU of what became of each run, a `pandas.DataFrame`."""
     columns = {name: values.to_numpy() for name, values in runs.items()}
-    return Table(columns, b"", "RUNS", {"ontime": "s", "livetime": "s"})
+    return Table(columns, b"", "RUNS", UNITS)
 
 
 def runs_frame(hdu):
