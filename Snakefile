@@ -21,6 +21,7 @@ include: "workflow/rules/targets.smk"
 include: "workflow/rules/archive.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/doctor.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/screen.smk"
 

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "files.group": "files.fits files.header files.layout provenance stacking",
     "config": "errors files.layout products sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
-    "pictures": "sky",
+    "pictures": "errors files.fits files.header files.layout sky",
     "report": "files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "errors files.fits files.header files.layout files.run maps products sky stacking",
@@ -77,6 +77,7 @@ STEPS_MAY_NEED = {
     "doctor": "",
     "provenance": "archive",
     "report": "maps pictures regression report runs.run sky stacking",
+    "figure": "pictures sky",
     "archive_of_field": "archive sky",
     "summary": "pictures report sky",
 }

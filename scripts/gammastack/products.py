@@ -27,6 +27,7 @@ STEPS = {
     "doctor": ("field",),
     "provenance": ("field",),
     "report": ("field",),
+    "figure": ("field", "band", "image"),
     "archive_of_field": ("field",),
     "summary": (),
 }
@@ -259,8 +260,18 @@ TABLE = (
     _correlated("alpha", "acceptance of the disk over the ring", "", "has_ring"),
     _correlated("excess_corr", "excess in the disk", "counts"),
     _correlated("flux_corr", "flux in the disk", FLUX, "has_exposure"),
-    _correlated("flux_corr_errn", "its error to smaller values", FLUX, "has_exposure"),
-    _correlated("flux_corr_errp", "its error to larger values", FLUX, "has_exposure"),
+    _correlated(
+        "flux_corr_errn",
+        "error of the flux in the disk to smaller values",
+        FLUX,
+        "has_exposure",
+    ),
+    _correlated(
+        "flux_corr_errp",
+        "error of the flux in the disk to larger values",
+        FLUX,
+        "has_exposure",
+    ),
     _correlated(
         "flux_corr_ul", "upper limit of the flux in the disk", FLUX, "has_exposure"
     ),
@@ -315,6 +326,20 @@ TABLE = (
         "{field}/history.json",
         "state that the next update is compared with",
         role=RECORD,
+    ),
+    Product(
+        "figure_png",
+        "figure",
+        "{field}/{band}/{image}.png",
+        "figure of an image",
+        role=ON_DEMAND,
+    ),
+    Product(
+        "figure_pdf",
+        "figure",
+        "{field}/{band}/{image}.pdf",
+        "the same for print",
+        role=ON_DEMAND,
     ),
     Product(
         "check",

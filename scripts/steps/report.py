@@ -12,6 +12,7 @@ from markupsafe import Markup
 from gammastack.files.fits import read
 from gammastack.files.layout import of_band
 from gammastack.files.run import RunFile
+from gammastack.pictures.marks import marks_of
 from gammastack.provenance.records import FOLDER
 from gammastack.report.band import Band
 from gammastack.report.candidates import candidates_context
@@ -19,7 +20,6 @@ from gammastack.report.field import (
     band_context,
     change_context,
     file_rows,
-    marks_of,
     position_grid,
     run_rows,
     sky_overlay,

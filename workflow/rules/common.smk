@@ -94,6 +94,7 @@ wildcard_constraints:
     obs_id=PATTERNS["obs_id"],
     group=PATTERNS["group"],
     zenith=PATTERNS["zenith"],
+    image=PATTERNS["image"],
 
 
 class Variant(NamedTuple):

@@ -9,7 +9,7 @@ from gammastack.provenance.records import altered_results
 # Steps with results that no other step reads
 LAST_STEPS = (
     *("acceptance", "stack", "maps", "candidates", "provenance", "summary"),
-    *("report", "doctor", "archive_of_field"),
+    *("report", "figure", "doctor", "archive_of_field"),
 )
 
 healed, healing = set(), RLock()

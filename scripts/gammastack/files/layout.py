@@ -16,6 +16,7 @@ PATTERNS = {
     "obs_id": r"\d+",
     "group": r"all|[0-3]+",
     "zenith": r"[\d.e]+-[\d.e]+",
+    "image": r"[A-Za-z][\w.+-]*",
     # The suffix begins with a digit: flux_corr_errn is not a flux_corr.
     "radius": r"(?:_\d[\d.e+-]*[A-Za-z]+)?",
 }
@@ -202,6 +203,14 @@ def products_at(name):
     """Return the products at a path from the folder of its field: several steps can make it."""
     found = (product for product in TABLE if _pattern(product.file).fullmatch(name))
     return [product for product in found if "{field}" in product.file]
+
+
+def image_product(name):
+    """Return the product of an image of a field from the name of its file, or None."""
+    for product in IMAGES.values():
+        if _pattern(product.file.rpartition("/")[2]).fullmatch(name):
+            return product
+    return None
 
 
 def unit_of(product, for_integral_flux):

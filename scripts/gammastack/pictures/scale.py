@@ -14,6 +14,8 @@ SIGNIFICANCE_RANGE = 5.0, 10.0
 # So many percent of the values are not clipped.
 SHOWN = 99.8
 SMOOTH = 1.5
+# Fluxes are noise where there is less than this part of the largest exposure.
+LOW_EXPOSURE = 0.2
 # The values of a palette; the first one stands for unknown.
 N_COLORS = 255
 
@@ -76,6 +78,18 @@ def scale_of(name, data, use=None):
     # Where there are no peaks beside the rest, nothing needs to be clipped.
     high = _rounded(largest if largest < SMOOTH * high else high)
     return Scale(min(0.0, float(values.min())), high, SEQUENTIAL_COLORS)
+
+
+def well_exposed(exposure):
+    """Return the pixels where fluxes are more than noise; None without any exposure.
+
+    Parameters
+    ----------
+    exposure : ndarray, shape (ny, nx), or None
+    """
+    if exposure is None or not (exposure > 0).any():
+        return None
+    return exposure > LOW_EXPOSURE * np.nanmax(exposure)
 
 
 def _rounded(value):

@@ -13,15 +13,13 @@ from gammastack.files.layout import IMAGES
 from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.empty_sky import BINS, histogram, not_as_expected
 from gammastack.pictures.pixels import color_bar, png, reduced
-from gammastack.pictures.scale import scale_of
+from gammastack.pictures.scale import scale_of, well_exposed
 from gammastack.provenance.origin import Origin
 from gammastack.report.contents import AT_TARGET, PICTURES
 from gammastack.report.quantised import encode, rounded
 from gammastack.report.target import counts_at, disk_pixels, growth
 from gammastack.stacking.run_table import bkg_norm_table
 
-# Fluxes are noise where there is less than this part of the largest exposure.
-LOW_EXPOSURE = 0.2
 # Limits of the size of a page: of one picture, of all, and of the map in the viewer
 PICTURE_PIXELS, ALL_PICTURE_PIXELS, VIEWER_PIXELS = 250_000, 4_000_000, 1_000_000
 N_THUMBNAILS, THUMBNAIL_PIXELS = 8, 40_000
@@ -184,10 +182,7 @@ def pictures(band, n_bands):
     """Return the pictures of a band by product, in the order of `PICTURES`."""
     names = [name for name in PICTURES if name in band.images]
     n_pixels = min(PICTURE_PIXELS, ALL_PICTURE_PIXELS // (len(names) * n_bands))
-    exposure = band.images.get("exposure")
-    enough = None
-    if exposure is not None and (exposure > 0).any():
-        enough = exposure > LOW_EXPOSURE * np.nanmax(exposure)
+    enough = well_exposed(band.images.get("exposure"))
     return {
         name: picture(
             name, band.images[name], n_pixels, enough if "flux" in name else None

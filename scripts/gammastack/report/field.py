@@ -4,7 +4,6 @@ import numpy as np
 
 from gammastack.files.layout import IMAGES, product_at, unit_of
 from gammastack.pictures.overlay import overlay
-from gammastack.pictures.sky import Marks
 from gammastack.report.band import (
     growth_at,
     picture,
@@ -15,7 +14,6 @@ from gammastack.report.band import (
 )
 from gammastack.report.page import DASH, fixed, general
 from gammastack.sky.geometry import rotation_from_icrs
-from gammastack.sky.known_sources import known_sources
 
 # Longer tables would make the page too large; the files have all rows.
 MAX_ROWS = 2000
@@ -24,39 +22,6 @@ MAX_ROWS = 2000
 GRID_STEP = 16
 PEAK = ("peak", "peak_ra", "peak_dec")
 RUN_COLUMNS = ("OBS_ID", "status", "file", "start", "livetime")
-
-
-def marks_of(geometry, mask, target, runs, radius):
-    """Return what is marked on the pictures of a field.
-
-    Parameters
-    ----------
-    geometry : gammastack.sky.geometry.ImageGeometry
-    mask : ndarray of bool, shape (ny, nx), or None
-    target : tuple of float
-        ICRS in deg.
-    runs : pandas.DataFrame
-        Of the used runs, with the columns RA_PNT and DEC_PNT.
-    radius : tuple of float, or None
-        In pixels.
-
-    Returns
-    -------
-    gammastack.pictures.sky.Marks
-    """
-    ny, nx = geometry.shape
-    sources = {}
-    for source in known_sources():
-        x, y = geometry.pixel_coordinates(source.ra, source.dec)
-        if 0 <= x < nx and 0 <= y < ny:
-            sources[source.name] = float(x), float(y)
-    pointings = np.zeros((0, 2))
-    if len(runs):
-        position = (runs[key].astype(float) for key in ("RA_PNT", "DEC_PNT"))
-        pointings = np.stack(geometry.pixel_coordinates(*position), axis=1)
-        pointings = pointings[np.isfinite(pointings).all(axis=1)]
-    x, y = geometry.pixel_coordinates(*target)
-    return Marks(mask, (float(x), float(y)), sources, pointings, radius)
 
 
 def position_grid(geometry):

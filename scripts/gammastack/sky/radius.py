@@ -9,6 +9,12 @@ class Radius(NamedTuple):
     pixels: float | None
     angle: float | None
 
+    @classmethod
+    def from_label(cls, label):
+        """Return the radius that a text stands for, see `label`."""
+        value, unit = label.split()
+        return cls(float(value), None) if unit == "pix" else cls(None, float(value))
+
     @property
     def label(self):
         """Return the radius as text."""

@@ -1,0 +1,63 @@
+# Images as figures for talks and papers, on demand.
+
+from gammastack.files.layout import image_product
+
+# The target `figures` makes these of all fields, with the first radius.
+MAIN_IMAGES = ("significance", "excess_corr", "flux_corr", "counts")
+
+
+def images_of_band(wildcards):
+    """Return the names of the images of a band, with their radius."""
+    folder = f"{wildcards.field}/{wildcards.band}/"
+    names = (
+        path.removeprefix(folder)
+        for path in final_products(field_of(wildcards))
+        if path.startswith(folder)
+    )
+    return [name.removesuffix(".fits") for name in names if image_product(name)]
+
+
+def inputs_of_figure(wildcards):
+    """Return an image, and what its figure needs besides."""
+    field, name = field_of(wildcards), wildcards.image
+    folder = f"{RESULTS}/{wildcards.field}"
+    if name not in (known := images_of_band(wildcards)):
+        raise Error(
+            f"{folder}/{wildcards.band} has no image {name}; its images are"
+            f" {', '.join(known)}"
+        )
+    inputs = {"image": f"{folder}/{wildcards.band}/{name}.fits"}
+    if "flux" in name:
+        inputs["exposure"] = f"{folder}/{wildcards.band}/exposure.fits"
+    if field.has_background:
+        inputs["mask"] = f"{folder}/exclusion_mask.fits"
+    return inputs
+
+
+for variant in variants("figure"):
+
+    rule:
+        name:
+            variant.name
+        input:
+            unpack(inputs_of_figure),
+        output:
+            **variant.outputs,
+        log:
+            record_of("figure"),
+        wildcard_constraints:
+            field=variant.fields,
+        params:
+            **parameters_of("figure", upstream=[recipes_of_stack, recipes_of_maps]),
+        run:
+            perform(input, output, params, log)
+
+
+rule figures:
+    input:
+        [
+            f"{RESULTS}/{path.removesuffix('fits')}{suffix}"
+            for field in settings.fields.values()
+            for path in band_products(field, MAIN_IMAGES).values()
+            for suffix in ("png", "pdf")
+        ],
