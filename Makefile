@@ -30,6 +30,13 @@ lint: .venv/ready
 validation: .venv/ready
 	PYTHONPATH=scripts:docs $(BIN)/python -m validation
 
+.PHONY: pictures
+# docs/demo.png and docs/gallery; GAMMAPY_DATA must be set
+pictures: .venv/ready
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/hess_dl3_dr1.yaml
+	PYTHONPATH=scripts $(BIN)/python docs/pictures.py
+
 # A new set of versions; needs uv
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -88,6 +88,18 @@ def test_a_figure_says_what_it_shows(field):
     assert [text.get_text() for text in figure.texts] == ["$5 & <b>"]
 
 
+@pytest.mark.parametrize(
+    ("high", "text", "label"), [(10, "10", "Counts"), (2e9, "2", "Counts ($10^{9}$)")]
+)
+def test_numbers_at_the_colour_bar_are_short(field, high, text, label):
+    shown = read_product(field / BAND / "counts.fits")
+    figure = sky_figure(shown, Scale(0, high, "viridis"), Marks())
+    *_, bar = drawn(figure)
+    labels = bar.get_yticklabels()
+    assert [one.get_text() for one in labels if one.get_position()[1] == high] == [text]
+    assert bar.get_ylabel() == label
+
+
 def test_marks_of_a_field(field):
     shown = read_product(field / BAND / "significance.fits")
     marks = shown.marks(read_product(field / "exclusion_mask.fits"))

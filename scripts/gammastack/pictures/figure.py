@@ -22,7 +22,9 @@ WIDE = 2.5
 BAR_ON_TOP = 0.65
 # Unknown pixels must differ from white, the middle of diverging colours.
 UNKNOWN = "0.85"
-CONTOURS = "darkgreen"
+# The numbers at a colour bar are not longer than this.
+MAX_EXPONENT = 3
+CONTOURS = "#00b000"
 # Journals take PDF files only with TrueType or OpenType fonts.
 STYLE = {"font.size": 9, "font.family": "sans-serif", "pdf.fonttype": 42}
 # The default metadata are the time of writing and the versions of libraries.
@@ -92,6 +94,7 @@ def sky_figure(shown, scale, marks, contours=None, title="", width=WIDTH):
     -------
     matplotlib.figure.Figure
     """
+    exponent = _exponent(scale)
     size, box, bar_box = _layout(shown.geometry.shape, width, bool(title))
     with rc_context(STYLE):
         figure = Figure(figsize=size)
@@ -114,8 +117,9 @@ def sky_figure(shown, scale, marks, contours=None, title="", width=WIDTH):
             orientation="horizontal" if on_top else "vertical",
             ticklocation="top" if on_top else "right",
             extend=_extend(*scale.clipped(shown.image)),
+            format=lambda value, _: _number(value / 10.0**exponent),
         )
-        bar.set_label(shown.label, wrap=True)
+        bar.set_label(shown.label(exponent), wrap=True)
         if contours is not None:
             lines = _draw_contours(axes, contours)
             if contours.image is shown.image:
@@ -152,6 +156,17 @@ def _layout(shape, width, has_title):
     return full, box, bar_box
 
 
+def _exponent(scale):
+    """Return the power of 10 for the label of a colour bar, so that its numbers are short."""
+    exponent = int(np.floor(np.log10(max(abs(scale.low), abs(scale.high)))))
+    return 0 if abs(exponent) <= MAX_EXPONENT else exponent
+
+
+def _number(value):
+    """Return a number with the minus sign of the other axes."""
+    return f"{value:.6g}".replace("-", "\N{MINUS SIGN}")
+
+
 def _extend(n_below, n_above):
     """Return which ends of a colour bar have an arrow: those where values are clipped."""
     return {
@@ -168,7 +183,7 @@ def _draw_contours(axes, contours):
         contours.levels,
         transform=axes.get_transform(contours.wcs),
         colors=CONTOURS,
-        linewidths=1,
+        linewidths=1.2,
         path_effects=HALO,
     )
 

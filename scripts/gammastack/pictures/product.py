@@ -49,14 +49,17 @@ class ImageProduct:
         """Return ``icrs`` or ``galactic``, which the axes of the image are."""
         return self.config["image"]["frame"]
 
-    @property
-    def label(self):
-        """Return what the image shows, and its unit, as text for matplotlib."""
+    def label(self, exponent=0):
+        """Return what the image shows, and its unit times a power of 10, for matplotlib."""
         product = IMAGES[self.name]
         text = product.description[0].upper() + product.description[1:]
         counted = product.unit if isinstance(product.unit, str) else ""
         unit = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", self.unit or counted)
-        return f"{text} ({unit})" if unit and unit != product.description else text
+        if unit == product.description:
+            unit = ""
+        factor = f"$10^{{{exponent}}}$" if exponent else ""
+        unit = " ".join(filter(None, (factor, unit)))
+        return f"{text} ({unit})" if unit else text
 
     def around(self, position, width):
         """Return the part of the image around a position.
