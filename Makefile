@@ -9,7 +9,7 @@ LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
 # What tests the pages in a browser, which must be installed (Debian: apt install chromium)
 BROWSER_TESTS = playwright==1.65.2
 
-.PHONY: demo test test-lowest lint validation lock clean
+.PHONY: demo test test-lowest lint docs validation lock clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -25,6 +25,10 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+
+# The documentation as a site: open build/site/index.html
+docs: .docs/ready
+	.docs/bin/python -m sphinx -c docs --fail-on-warning --nitpicky --quiet . build/site
 
 # docs/validation.md; GAMMAPY_DATA and GAMMASTACK_REFERENCE must be set
 validation: .venv/ready
@@ -42,6 +46,9 @@ lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-annotate --upgrade --quiet \
 		--custom-compile-command "make lock" --output-file requirements.txt
+	uv pip compile --group docs --constraints requirements.txt --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-annotate --upgrade --quiet \
+		--custom-compile-command "make lock" --output-file docs/requirements.txt
 
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gammastack needs Python 3.11 or newer, this is %s; try make PYTHON=python3.12" % sys.version.split()[0])'
@@ -61,5 +68,13 @@ lock:
 	.lowest/bin/python -m pip uninstall --quiet --yes gammastack
 	touch $@
 
+# Sphinx and its theme; the library and its packages are those of .venv
+.docs/ready: docs/requirements.txt .venv/ready
+	$(PYTHON) -m venv --clear --without-pip .docs
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.docs/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	$(BIN)/python -m pip --python .docs/bin/python install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv .lowest .snakemake results
+	rm -rf .venv .lowest .docs build .snakemake results

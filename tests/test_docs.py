@@ -47,7 +47,7 @@ def test_length_of_the_readme():
 def test_links_between_documents():
     for path in [
         *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("*/README.md"),
     ]:
         for target in re.findall(

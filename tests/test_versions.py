@@ -18,8 +18,8 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def pinned():
-    text = (ROOT / "requirements.txt").read_text()
+def pinned(file="requirements.txt"):
+    text = (ROOT / file).read_text()
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
 
 
@@ -42,6 +42,18 @@ def test_conda_environment_has_the_pinned_versions():
 def test_pinned_versions_meet_the_requirements_of_the_package():
     for requirement in direct():
         assert pinned()[requirement.name] in requirement.specifier
+
+
+def test_documentation_is_made_with_the_same_versions():
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    docs, others = pinned("docs/requirements.txt"), pinned()
+    for requirement in map(Requirement, groups["docs"]):
+        assert docs[requirement.name] in requirement.specifier
+    shared = docs.keys() & others.keys()
+    assert "jinja2" in shared
+    assert {name: docs[name] for name in shared} == {
+        name: others[name] for name in shared
+    }
 
 
 def test_one_version_and_a_hash_for_each_package():
