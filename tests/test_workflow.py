@@ -53,8 +53,10 @@ def test_cold_run_makes_everything(built):
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
     expected += ["runs.csv", "runs.ecsv", "exclusion_mask.fits"]
     assert sorted(built.products()) == sorted(
-        [*(f"sky/{name}" for name in expected), "index.html"]
-        + ["summary.csv", "summary.ecsv"]
+        [
+            *(f"sky/{name}" for name in expected),
+            *("index.html", "summary.csv", "summary.ecsv"),
+        ]
     )
     for name in ("report.html", "history.json"):
         assert (built.folder / "results/sky" / name).is_file()
