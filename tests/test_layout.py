@@ -293,5 +293,23 @@ def test_lines_of_a_step_have_what_its_files_hold():
     assert {one.name for one in lines_of("run_images")} == {
         *("images", "record", "counts", "bkg", "exposure")
     }
-    assert [one.name for one in lines_of("summary")] == ["summary", "summary_ecsv"]
-    others["candidates"] = "candidates", "candidates_reg"
+    assert [one.name for one in lines_of("summary")] == [
+        *("summary", "summary_ecsv", "index")
+    ]
+
+
+def test_all_products_of_a_field():
+    """Those by default are among them; the others are on the way, records, or on demand."""
+    one = field(background={"method": "acceptance"}, radius=["0.1 deg", "0.2 deg"])
+    values = {"obs_id": ["1", "2"], "group": ["all"], "zenith": ["0-30"]}
+    found = set(all_products(one, **values))
+    final = set(final_products(one, ["0-30"]))
+    assert final < found
+    assert f"crab/{HIGH}/significance_0.2deg.fits" in found
+    assert {path for path in found if path.startswith("crab/runs/")} == {
+        *("crab/runs/1.fits", "crab/runs/1.json"),
+        *("crab/runs/2.fits", "crab/runs/2.json"),
+    }
+    assert f"crab/{HIGH}/flux_corr_ul_0.2deg.pdf" in found
+    assert {"crab/archive.zip", "crab/checks/2.json", "crab/groups/all.fits"} < found
+    assert not any("{" in path for path in found)

@@ -70,7 +70,7 @@ def check_targets():
             for part in Path(target).parts
             for name in get_close_matches(part, settings.fields, n=1)
         ]
-        names = [*settings.fields, "all", "archive", "doctor"]
+        names = [*settings.fields, "all", "archive", "doctor", "figures"]
         bands = {
             band for field in settings.fields.values() for band in field.energy_bands
         }

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from itertools import product as combinations
+from pathlib import Path
 
 from gammastack.errors import InputError
 from gammastack.products import FINAL, STEPS, TABLE
@@ -86,9 +87,9 @@ def outputs_of(step, field=None):
 
 def _expanded(product, field, keep):
     """Expand the product for all bands and radii of the field, except for the wildcards to keep."""
-    filled = [name for name in ("band", "radius") if name in wildcards(product.file)]
+    values = {"band": _bands(field), "radius": _radii(field), "image": _images(field)}
+    filled = [name for name in values if name in wildcards(product.file)]
     filled = [name for name in filled if name not in keep]
-    values = {"band": _bands(field), "radius": _radii(field)}
     outputs = {}
     for chosen in combinations(*(values[name] for name in filled)):
         name, file = product.name, product.file
@@ -105,6 +106,18 @@ def _bands(field):
 
 def _radii(field):
     return () if field is None else field.radii
+
+
+def _images(field):
+    """Return the names of the images of a band, with their radius."""
+    if field is None:
+        return ()
+    return [
+        Path(file).stem.replace("{radius}", radius)
+        for product in products_of(field)
+        if product.dtype and "{band}" in (file := product.file)
+        for radius in (field.radii if "{radius}" in file else [""])
+    ]
 
 
 def of_band(outputs, band):
