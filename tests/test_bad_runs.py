@@ -159,6 +159,15 @@ def test_too_many_damaged_files_stop_before_any_map(project):
         assert "2 of 4 runs cannot be used: 1002: run_1002.fits: truncated" in text
         assert "1003: run_1003.fits: truncated" in text
         assert not {"maps", "provenance", "summary"} & {*done.rules}
+        # Who only looks at the page is told, too, and still finds the earlier results.
+        page = (project.folder / "results" / "index.html").read_text()
+        assert "1003: run_1003.fits: truncated" in page
+        assert 'href="sky/report.html"' in page
+    project.change_config(observations={"exclude": [1002, 1003]})
+    done = project.snakemake()
+    assert "tells of an update that failed" in done.text
+    page = (project.folder / "results" / "index.html").read_text()
+    assert "truncated" not in page and 'href="sky/report.html"' in page
 
 
 @pytest.mark.parametrize("name", [OBS_INDEX, HDU_INDEX])

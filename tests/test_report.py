@@ -167,7 +167,14 @@ def test_names_of_fields_are_escaped():
     row = {"band": BAND, "runs_used": 1, "runs_failed": 0, "counts": 1}
     row |= dict.fromkeys(["peak_significance", "off_width"])
     fields, thumbnails = {HOSTILE: [row]}, {HOSTILE: ""}
-    text = render("index.html", version="1", fields=fields, thumbnails=thumbnails)
+    text = render(
+        "index.html",
+        version="1",
+        fields=fields,
+        thumbnails=thumbnails,
+        failures=[HOSTILE],
+        time="",
+    )
     assert HOSTILE not in text and str(escape(HOSTILE)) in text
 
 

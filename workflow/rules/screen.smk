@@ -87,6 +87,15 @@ onsuccess:
     leave_at_once()
 
 
+def say_on_the_page():
+    """Put what failed on top of the page of all fields: it may be all that is looked at."""
+    from gammastack.report.index import failed_index
+
+    PAGE.write_text(failed_index(SUMMARY, sorted({*refusals})), encoding="utf-8")
+
+
 onerror:
+    if refusals and is_main_process:
+        say_on_the_page()
     atexit.register(say_what_failed)
     leave_at_once()

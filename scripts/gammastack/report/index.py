@@ -1,7 +1,12 @@
 """The page of all fields."""
 
 from base64 import b64encode
+from datetime import UTC, datetime
+from pathlib import Path
 
+import pandas as pd
+
+from gammastack.files.fits import read
 from gammastack.pictures.pixels import png, reduced
 from gammastack.pictures.scale import scale_of
 from gammastack.report.page import render
@@ -23,7 +28,7 @@ def thumbnail(name, image):
     return b64encode(png(small, scale_of(name, image))).decode("ascii")
 
 
-def index_page(rows, thumbnails):
+def index_page(rows, thumbnails, failures=()):
     """Return the text of the page.
 
     Parameters
@@ -32,10 +37,41 @@ def index_page(rows, thumbnails):
         Lines of the summary.
     thumbnails : dict of str to str
         Of the first band, by field.
+    failures : sequence of str
+        Why an update failed.
     """
     fields = {}
     for row in rows:
         fields.setdefault(row["field"], []).append(row)
     return render(
-        "index.html", version=__version__, fields=fields, thumbnails=thumbnails
+        "index.html",
+        version=__version__,
+        fields=fields,
+        thumbnails=thumbnails,
+        failures=failures,
+        time=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") if failures else "",
     )
+
+
+def failed_index(summary, failures):
+    """Return the text of the page after an update that failed, with what is there.
+
+    Parameters
+    ----------
+    summary : pathlib.Path
+        CSV file of the last update that did not fail, which may not exist.
+    failures : list of str
+        Messages.
+    """
+    if not summary.exists():
+        return index_page([], {}, failures)
+    rows = pd.read_csv(summary).astype(object)
+    rows = rows.where(rows.notna(), None).to_dict("records")
+    thumbnails = {}
+    for row in rows:
+        for name in ("significance", "counts"):
+            path = Path(row["folder"]) / f"{name}.fits"
+            if row["field"] not in thumbnails and path.exists():
+                image = read(path)["PRIMARY"].image
+                thumbnails[row["field"]] = thumbnail(name, image)
+    return index_page(rows, thumbnails, failures)
