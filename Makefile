@@ -28,7 +28,7 @@ lint: .venv/ready
 
 # The documentation as a site: open build/site/index.html
 docs: .docs/ready
-	.docs/bin/python -m sphinx -c docs --fail-on-warning --nitpicky --quiet . build/site
+	.docs/bin/python -m sphinx -c docs --jobs auto --fail-on-warning --nitpicky --quiet . build/site
 
 # docs/validation.md; GAMMAPY_DATA and GAMMASTACK_REFERENCE must be set
 validation: .venv/ready
@@ -69,7 +69,7 @@ lock:
 	touch $@
 
 # Sphinx and its theme; the library and its packages are those of .venv
-.docs/ready: docs/requirements.txt .venv/ready
+.docs/ready: docs/requirements.txt | .venv/ready
 	$(PYTHON) -m venv --clear --without-pip .docs
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$(.docs/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"

@@ -38,6 +38,8 @@ templates_path = ["templates"]
 html_additional_pages = {"index": "redirect.html"}
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
 
 myst_heading_anchors = 3

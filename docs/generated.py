@@ -56,6 +56,7 @@ class Pictures(SphinxDirective):
     has_content = True
 
     def run(self):
+        self.env.note_reread()
         folder = Path(self.env.doc2path(self.env.docname)).parent / self.arguments[0]
         captions = (line.split(": ", 1) for line in self.content)
         lines = []

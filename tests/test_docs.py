@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gammastack.config.schema import schema
 from gammastack.files.layout import SIMULATED_STORE
@@ -37,6 +38,18 @@ def test_every_key_of_the_configuration_is_explained():
     keys = {*schema()["properties"], *definitions["field"]["properties"]}
     keys |= definitions["simulation"]["properties"].keys()
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
+
+
+def test_defaults_of_the_configuration():
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    _, _, text = text.partition("## Top level or field\n")
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| `([^`|]+)` \|$", text.split("\n## ")[0], re.M
+    )
+    assert len(rows) > 15
+    keys = schema()["$defs"]["field"]["properties"]
+    for key, default in rows:
+        assert yaml.safe_load(default) == keys[key]["default"], key
 
 
 def test_length_of_the_readme():
