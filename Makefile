@@ -70,7 +70,7 @@ lock:
 
 # Sphinx and its theme; the library and its packages are those of .venv
 .docs/ready: docs/requirements.txt | .venv/ready
-	$(PYTHON) -m venv --clear --without-pip .docs
+	$(BIN)/python -m venv --clear --without-pip .docs
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$(.docs/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
 	$(BIN)/python -m pip --python .docs/bin/python install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt

@@ -1,5 +1,6 @@
 """Directives whose text comes from the code: keys, commands, and pictures that are there."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,9 @@ class Commands(SphinxDirective):
     def command(self, path):
         self.env.note_dependency(str(path))
         text = subprocess.check_output(
-            [sys.executable, path, "--help"], text=True, env={"COLUMNS": "80"}
+            [sys.executable, path, "--help"],
+            text=True,
+            env={**os.environ, "COLUMNS": "80"},
         )
         section = nodes.section(ids=[path.stem], names=[path.stem])
         section += nodes.title(path.name, path.name)
