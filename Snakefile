@@ -24,12 +24,17 @@ include: "workflow/rules/doctor.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/screen.smk"
+include: "workflow/rules/dry_run.smk"
 
 
 if is_main_process:
     check_results()
     check_observations()
-    around_planning([check_targets, discard_damaged_products], [show_what_is_known])
+    around_planning(
+        [warn_of_triggers, check_targets, discard_damaged_products],
+        [show_what_is_known],
+    )
+    explain_dry_run(say_what_has_changed)
     show_time_left()
     keep_from_screen(is_told_at_the_end, N_SHOWN)
 

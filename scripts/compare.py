@@ -21,13 +21,14 @@ def main(arguments=None):
     known_as = "archive.zip, unpacked archive, or results/FIELD"
     parser.add_argument("a", metavar="A", help=known_as)
     parser.add_argument("b", metavar="B", help=known_as)
-    paths = parser.parse_args(arguments)
+    parser.add_argument("--all", action="store_true", help="say how each map differs")
+    given = parser.parse_args(arguments)
     try:
-        comparison = compare(open_bundle(paths.a), open_bundle(paths.b))
+        comparison = compare(open_bundle(given.a), open_bundle(given.b))
     except (InputError, OSError) as error:
         show(f"ERROR: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    show(*report(comparison, paths.a, paths.b).split("\n"))
+    show(*report(comparison, given.a, given.b, given.all).split("\n"))
     return 0 if comparison.identical else 1
 
 

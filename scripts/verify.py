@@ -78,6 +78,9 @@ def check(path, arguments):
         fields = None
         if arguments.configfile:
             fields = read_config(load_settings(arguments.configfile)).fields
+            if path.name not in fields and str(path) not in arguments.path:
+                show("of another configuration: not compared with these settings")
+                fields = None
         bundle = open_bundle(path)
         findings = verify(
             bundle, SCRIPTS, arguments.datastore, fields, arguments.manifest_sha256

@@ -107,7 +107,10 @@ class Project:
         return Invocation(code, text, jobs)
 
     def plan(self, **environment):
-        """Jobs that an invocation would execute, by a dry run, which prints them all."""
+        """Jobs that an invocation would execute, by a dry run, which prints them all.
+
+        What else it says is in ``said``.
+        """
         profile = self.folder / "profiles" / "plain"
         profile.mkdir(exist_ok=True)
         text = (self.folder / "profiles" / "default" / "config.yaml").read_text()
@@ -116,6 +119,7 @@ class Project:
         options = "--dry-run", "--workflow-profile", "profiles/plain"
         done = self.snakemake(*options, **environment)
         assert done.code == 0, done.text
+        self.said = done.text
         return sorted(executed_jobs(done.text))
 
     def _logs(self):

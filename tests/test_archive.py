@@ -203,8 +203,12 @@ def test_damaged_results_are_named(project):
     path.write_bytes(flipped(path.read_bytes(), 8 * 20000))
     (folder / BAND / "bkg.fits").unlink()
     (folder / BAND / "mine.fits").write_bytes(b"")
+    other = folder / "2TeV-5TeV" / "counts.fits"
+    other.parent.mkdir()
+    shutil.copy(path, other)
     code, text = command(project, "verify", "results/sky")
     assert code == 1
+    assert re.search(r"^of another configuration.*\n  2TeV-5TeV: counts\.fits\n", text)
     assert f"{BAND}/counts.fits: its content is not what was written" in text
     assert f"{BAND}/bkg.fits: missing" in text
     assert f"{BAND}/mine.fits: no part of the result" in text
@@ -242,7 +246,7 @@ def test_changed_observation_and_what_depends_on_it(project, path):
         hdus["EVENTS"].data["ENERGY"][:5] *= 2
     code, text = command(project, "verify", path, "--datastore", store)
     assert code == 3
-    assert "run_1002.fits: has another content now" in text
+    assert "run 1002: run_1002.fits: has another content now" in text
     assert f"{BAND}/bkg.fits" in text and "exclusion_mask.fits" not in text
 
 
@@ -260,8 +264,8 @@ def test_changed_configuration_and_selection(project):
     (project.folder / "new.yaml").write_text(yaml.safe_dump({**SETTINGS, **changed}))
     code, text = command(project, "verify", "results/sky", "--configfile", "new.yaml")
     assert code == 3
-    assert "configuration: spectral_index: 2.3 -> 2.0" in text
-    assert "selection: runs removed: 1004" in text
+    assert "\nspectral_index 2.3 -> 2.0\n" in text
+    assert "\nrun 1004 removed\n" in text
     arguments = "results/sky", "--configfile", "config/config.yaml"
     code, text = command(project, "verify", *arguments)
     assert code == 0, text

@@ -254,6 +254,4 @@ def test_runs_that_the_observation_index_lacks(project):
     done = project.snakemake()
     assert done.code == 0
     text = " ".join(done.text.split())
-    assert (
-        "has 1 runs that the observation index lacks; they are not used: 1002" in text
-    )
+    assert "has 1 run that the observation index lacks; not used: 1002" in text

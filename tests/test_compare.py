@@ -219,7 +219,7 @@ def test_differences_of_maps(compared, tmp_path, capsys):
     ]
     assert said(comparison, "Tables") == ["0 of 4 tables differ"]
     # DATASUM and CHECKSUM change with the pixels, and are not reported
-    silent = ("Prod", "Runs", "Norms", "Conf", "Code", "Other")
+    silent = ("Bands", "Runs", "Norms", "Conf", "Code", "Other")
     assert not any(said(comparison, title) for title in silent)
     assert main([str(tmp_path / "a"), str(tmp_path / "b")]) == 1
     text = capsys.readouterr().out
@@ -288,15 +288,42 @@ def test_products_in_one_result_only(compared):
     assert comparison.verdict == (
         "The results differ, but the 4 maps in both have equal pixel values."
     )
-    assert said(comparison, "Products") == [f"only in A: {LOW}/bkg.fits"]
+    assert said(comparison, "Bands") == [f"only in A: {LOW}/bkg.fits"]
 
 
-def test_long_lists_are_cut(compared):
+def test_band_in_one_result_only(compared):
     comparison = compared(old={"bands": [LOW]})
-    (line,) = said(comparison, "Products")
-    assert line.startswith(f"only in B: {HIGH}/bkg.fits, {HIGH}/counts.fits")
-    assert "more" not in line
+    assert said(comparison, "Bands") == [f"only in B: band {HIGH} (6 files)"]
     assert said(comparison, "Tables") == ["0 of 2 tables differ"]
+
+
+def test_what_is_left_over_is_not_compared(tmp_path):
+    a, b = make_result(tmp_path / "a"), make_result(tmp_path / "b", bands=[LOW])
+    names = [path.relative_to(b).as_posix() for path in b.rglob("*.*s*")]
+    file = {"role": "products", "kind": "result", "sha256": "", "size": 0}
+    record = json.loads((b / "provenance" / "stack.json").read_text())
+    record |= {"activity_name": "provenance", "activity_uuid": "1"}
+    record["input"] = [{**file, "url": name} for name in names]
+    (b / "provenance" / "provenance.json").write_text(json.dumps(record))
+    shutil.copytree(a / HIGH, b / HIGH)
+    assert said(compare(open_bundle(a), open_bundle(b)), "Bands") == [
+        f"only in A: band {HIGH} (6 files)",
+        f"of another configuration, not compared, in B: band {HIGH} (6 files)",
+    ]
+
+
+def test_causes_before_maps_and_maps_in_short(tmp_path, capsys):
+    images = {(LOW, kind): np.full(SHAPE, 2.0) for kind in ("bkg", "significance")}
+    a = make_result(tmp_path / "a")
+    b = make_result(tmp_path / "b", images, {LOW: make_runs([1, 2])}, {"new": 1})
+    main([str(a), str(b)])
+    short = capsys.readouterr().out
+    titles = [line for line in short.splitlines() if line and line[0] not in " AB:T"]
+    assert titles[:3] == ["Runs", "Configuration", "Maps"]
+    assert f"{LOW}/significance.fits: 24 of 24 pixels differ" in short
+    assert f"  {LOW}/bkg differ, too; --all says by how much\n" in short
+    main([str(a), str(b), "--all"])
+    assert f"{LOW}/bkg.fits: 24 of 24 pixels differ" in capsys.readouterr().out
 
 
 def test_long_lists_of_runs_are_cut(compared):
@@ -361,7 +388,7 @@ def test_status_of_runs(compared):
     ]
     # 0 -> 1 has no relative change
     assert said(comparison, "Norms") == [
-        f"{LOW}: the norms of 2 of 3 runs differ, at most by 1 (run 2), by 10 times the"
+        f"{LOW}: the norms of 1 of 2 runs differ, at most by 1 (run 2), by 10 times the"
         " error in A (run 2), 1 run with a norm in one result only"
     ]
 
@@ -394,7 +421,7 @@ def test_runs_without_norm_are_equal(compared):
     comparison = compared(old={"runs": runs}, runs=changed)
     # An error of 0 cannot be the unit of a difference
     assert said(comparison, "Norms") == [
-        f"{LOW}: the norms of 1 of 3 runs differ, at most by 1 (run 2), by 100 % (run 2)"
+        f"{LOW}: the norms of 1 of 2 runs differ, at most by 1 (run 2), by 100 % (run 2)"
     ]
 
 

@@ -163,7 +163,7 @@ def test_fields_that_share_a_run(tmp_path):
         for name, text in (("north", "A only"), ("south", "B only"))
     ]
     first, second = format_doctor(paths).split("south: ")
-    assert first.startswith("north: 1 runs: 1 with errors")
+    assert first.startswith("north: 1 run: 1 with errors")
     assert "livetime 1.0 h" in first and "livetime 1.0 h" in second
     assert "ERROR 1: A only" in first and "ERROR 1: B only" in second
     assert "{exclude: [1]}" in first and "{exclude: [1]}" in second

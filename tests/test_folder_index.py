@@ -201,7 +201,7 @@ def test_unreadable_file_is_left_out_with_the_reason(tmp_path, damage):
     bad.write_bytes(damage(bad.read_bytes()))
     store = DataStore.from_dir(tmp_path)
     assert store.obs_ids == [OBS_ID]
-    assert "1 runs found in 2 files; left out: bad.fits (" in store.note
+    assert "1 run found in 2 files; left out: bad.fits (" in store.note
     assert list(index_folder(tmp_path).left_out) == ["bad.fits"]
 
 

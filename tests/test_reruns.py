@@ -51,30 +51,44 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, jobs",
+    "change, said, jobs",
     [
-        ({"radius": "0.3 deg"}, MAPS),
-        ({"radius": ["0.2 deg", "0.3 deg"]}, MAPS),
-        ({"ul_confidence": 0.9}, MAPS),
-        ({"max_bad_runs": 3}, STACK[1:]),
-        ({"max_bad_runs": 1}, []),
-        ({"on_bad_run": "stop"}, STACK[1:]),
-        ({"background": "ring"}, STACK),
-        ({"bkg_norm": False}, STACK),
-        ({"ncounts_min": 5}, STACK),
-        ({"observations": {"exclude": [1003]}}, STACK),
-        ({"spectral_index": 2.0}, [*IMAGES, *STACK]),
-        ({"offset_band": ["0 deg", "1.5 deg"]}, [*IMAGES, *STACK]),
+        ({"radius": "0.3 deg"}, "radius 0.2 deg -> 0.3 deg", MAPS),
+        (
+            {"radius": ["0.2 deg", "0.3 deg"]},
+            "radius 0.2 deg -> [0.2 deg, 0.3 deg]",
+            MAPS,
+        ),
+        ({"ul_confidence": 0.9}, "ul_confidence 0.95 -> 0.9", MAPS),
+        ({"max_bad_runs": 3}, "max_bad_runs 1 -> 3", STACK[1:]),
+        ({"max_bad_runs": 1}, "Nothing to be done", []),
+        ({"on_bad_run": "stop"}, "max_bad_runs 1 -> 0", STACK[1:]),
+        ({"background": "ring"}, "background.method irf -> ring", STACK),
+        ({"bkg_norm": False}, "bkg_norm true -> false", STACK),
+        ({"ncounts_min": 5}, "ncounts_min 0 -> 5", STACK),
+        ({"observations": {"exclude": [1003]}}, "run 1003 removed", STACK),
+        ({"spectral_index": 2.0}, "spectral_index 2.3 -> 2.0", [*IMAGES, *STACK]),
+        (
+            {"offset_band": ["0 deg", "1.5 deg"]},
+            "offset_band [0, 2] deg -> [0, 1.5] deg",
+            [*IMAGES, *STACK],
+        ),
         (
             {"energy_bands": [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]},
+            "energy_bands 1TeV-10TeV -> [1TeV-10TeV, 10TeV-50TeV]",
             ["maps sky 10TeV-50TeV", *IMAGES, *STACK],
         ),
-        ({"width": "2.5 deg"}, [*IMAGES, *MASK, *STACK]),
+        (
+            {"width": "2.5 deg"},
+            "image.width [3, 3] deg -> [2.5, 2.5] deg",
+            [*IMAGES, *MASK, *STACK],
+        ),
     ],
 )
-def test_setting_changed(project, change, jobs):
+def test_setting_changed(project, change, said, jobs):
     project.change_config(**change)
     assert project.plan() == sorted(jobs)
+    assert said in project.said and "--rerun-triggers" not in project.said
 
 
 def test_exclusion_changed_reads_no_event_file(project):

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "errors files.fits files.header files.layout files.run maps products sky stacking",
     "draft": "config dl3 errors sky",
-    "doctor": "failures",
+    "doctor": "dl3 failures",
     "summary": "failures",
     "targets": "",
 }

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from gammastack.dl3.datastore import counted
 from gammastack.failures import reasons
 
 # From the worst to the least
@@ -54,7 +55,7 @@ def _format_table(path):
     ]
     n_by_result = Counter(row["result"] for row in runs)
     lines = [
-        f"{len(runs)} runs: {n_by_result['error']} with errors,"
+        f"{counted(len(runs), 'run')}: {n_by_result['error']} with errors,"
         f" {n_by_result['warning']} with warnings, {n_by_result['note']} with notes,"
         f" {n_by_result['ok']} without. All of them are in {path}",
         *_totals(runs),

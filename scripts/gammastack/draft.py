@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 
 from gammastack.config.fields import TAKEN
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
+from gammastack.dl3.datastore import counted
 from gammastack.dl3.examination import energy_threshold
 from gammastack.errors import InputError
 from gammastack.sky.known_sources import known_sources, plain_name
@@ -347,7 +348,7 @@ def _field_lines(field, offset_max):
     ra, dec = field.center
     lines = [
         # Quoted, since an object may be called 2012 or null.
-        f"  {_quoted(field.name)}:  # {len(field.obs_ids)} runs",
+        f"  {_quoted(field.name)}:  # {counted(len(field.obs_ids), 'run')}",
         f"    center: {{icrs: [{ra:g}, {dec:g}]}}",
         f'    width: "{size:g} deg"',
         f'    binsz: "{pixel:g} deg"',

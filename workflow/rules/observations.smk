@@ -1,6 +1,6 @@
 # Which runs a field has, where their files are, and how they are divided.
 
-from gammastack.dl3.datastore import DataStore, listing
+from gammastack.dl3.datastore import DataStore, counted, listing
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.failures import too_many_failures
@@ -59,8 +59,8 @@ def check_observations():
     for folder in dict.fromkeys(field.datastore for field in settings.fields.values()):
         if unlisted := datastore(folder).unlisted():
             warnings.append(
-                f"datastore: '{folder}': the HDU index has {len(unlisted)} runs that the"
-                f" observation index lacks; they are not used: {listing(unlisted)}"
+                f"datastore: '{folder}': the HDU index has {counted(len(unlisted), 'run')}"
+                f" that the observation index lacks; not used: {listing(unlisted)}"
             )
     for name, field in settings.fields.items():
         failures = {

@@ -11,7 +11,7 @@ from snakemake.caching.local import OutputFileCache
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake.settings.types import ExecMode
+from snakemake.settings.types import ExecMode, RerunTrigger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
@@ -85,6 +85,23 @@ def given_targets():
 def planned_rules():
     """Return the names of the rules that have jobs to do, once the jobs are known."""
     return {job.rule.name for job in workflow.dag.needrun_jobs()}
+
+
+def planned_fields():
+    """Return the fields that have jobs to do, also if a dry run has ended, in their order."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    found = {job.wildcards.field for job in jobs if "field" in job.wildcards.keys()}
+    return sorted(found, key=list(settings.fields).index)
+
+
+def is_rerun_by_params():
+    """Return whether changed parameters cause a rerun; only known when jobs are planned."""
+    return RerunTrigger.PARAMS in workflow.rerun_triggers
+
+
+def explain_dry_run(function):
+    """Call a function where a dry run advises `--rerun-triggers mtime` if parameters changed."""
+    workflow.log_provenance_info = function
 
 
 def rules_of_jobs():

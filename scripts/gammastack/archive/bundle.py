@@ -60,6 +60,23 @@ class Bundle:
         names = [name[len(prefix) :] for name in self.names if name.startswith(prefix)]
         return [name for name in names if is_product(name)]
 
+    def last_made(self, activities):
+        """Return the final results when all of them were last made, or those that are there.
+
+        Parameters
+        ----------
+        activities : list of dict
+            As `records` returns them.
+        """
+        recorded = [
+            file["url"]
+            for activity in activities
+            if activity["activity_name"] == "provenance"
+            for file in activity["input"]
+            if file["role"] == "products"
+        ]
+        return self.products() if self.is_archive or not recorded else sorted(recorded)
+
     def unknown(self):
         """Return the files in a results folder that are neither products nor records."""
         return [

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from math import isclose
@@ -14,7 +14,8 @@ import pandas as pd
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from gammastack.dl3.datastore import listing
+from gammastack.archive.settings import flat
+from gammastack.dl3.datastore import counted, listing
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
 from gammastack.files.header import read_config, runs_frame
@@ -27,16 +28,18 @@ TOLD = (
     *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
     *("status", "bkg_scale"),
 )
-(MISSING, MAPS, RUNS, NORMS, CONFIG, CODE, TABLES, OTHER) = SECTIONS = (
-    "Products in one result only",
-    "Maps",
+(RUNS, CONFIG, CODE, MISSING, NORMS, MAPS, TABLES, OTHER) = SECTIONS = (
     "Runs",
-    "Norms of the background (bkg_scale)",
     "Configuration",
     "Code and packages",
+    "Bands and products in one result only",
+    "Norms of the background (bkg_scale)",
+    "Maps",
     "Tables",
     "Other header cards, and columns of the runs, that differ",
 )
+# In short, only these maps are described.
+TELLING = ("counts", "significance")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Comparison:
         All products are the same bit for bit.
     verdict : str
     sections : dict of str to list of str
-        Statements by title, the most important first.
+        Statements by title: why results differ first, then what differs.
     """
 
     identical: bool
@@ -105,7 +108,7 @@ def compare(a, b):
     InputError
         If a result has no products, or a file that is needed is damaged.
     """
-    of_a, of_b = _names(a), _names(b)
+    (of_a, rest_of_a), (of_b, rest_of_b) = _names(a), _names(b)
     common = sorted(of_a & of_b)
     changed = [name for name in common if _content(a, name) != _content(b, name)]
     if of_a == of_b and not changed:
@@ -133,8 +136,13 @@ def compare(a, b):
         for section, texts in statements.items()
     }
     sections[MISSING] = [
-        f"only in {label}: {_list(sorted(names))}"
-        for label, names in (("A", of_a - of_b), ("B", of_b - of_a))
+        f"{what}: {_list(_with_bands(names, others))}"
+        for what, names, others in (
+            ("only in A", of_a - of_b, of_b),
+            ("only in B", of_b - of_a, of_a),
+            ("of another configuration, not compared, in A", rest_of_a, of_a),
+            ("of another configuration, not compared, in B", rest_of_b, of_b),
+        )
         if names
     ]
     sections[CODE] += _code_lines(code, a, b)
@@ -151,13 +159,28 @@ def compare(a, b):
     return Comparison(False, _verdict(n_differ, n_maps, is_rest_equal), sections)
 
 
-def report(comparison, a, b):
+def report(comparison, a, b, with_all_maps=False):
     """Describe a `Comparison` of two results, given with their paths, for users."""
     lines = [comparison.verdict, f"A: {a}", f"B: {b}"]
     for title, statements in comparison.sections.items():
+        if title == MAPS and not with_all_maps:
+            statements = _in_short(statements)
         if statements:
             lines += ["", title, *map(_wrapped, statements)]
     return "\n".join(lines)
+
+
+def _in_short(statements):
+    """Describe the most telling maps, and name the others that differ."""
+    told, names = [], []
+    for text in statements:
+        name, is_of_map, _ = text.partition(".fits: ")
+        if is_of_map and name.rpartition("/")[2] not in TELLING:
+            names.append(name)
+        else:
+            told.append(text)
+    others = f"{_list(names)} differ, too; --all says by how much"
+    return [*told, *([others] if names else [])]
 
 
 def _wrapped(text):
@@ -198,10 +221,10 @@ def norm_difference(old, new):
     scale = old["bkg_scale"]
     change = (new["bkg_scale"] - scale).abs()
     n_alone = int((scale.isna() != new["bkg_scale"].isna()).sum())
-    n_differ = int((change > 0).sum()) + n_alone
-    if not n_differ:
-        return None
-    parts = [f"the norms of {n_differ} of {_runs(len(old))} differ"]
+    n_differ, n_both = int((change > 0).sum()), int(change.notna().sum())
+    parts = []
+    if n_differ:
+        parts.append(f"the norms of {n_differ} of {counted(n_both, 'run')} differ")
     for pattern, values in (
         ("at most by {:.3g} (run {})", change),
         ("by {:.3g} % (run {})", 100 * change / scale.abs()),
@@ -211,15 +234,31 @@ def norm_difference(old, new):
         if len(values):
             parts.append(pattern.format(values.max(), values.idxmax()))
     if n_alone:
-        parts.append(f"{_runs(n_alone)} with a norm in one result only")
-    return ", ".join(parts)
+        parts.append(f"{counted(n_alone, 'run')} with a norm in one result only")
+    return ", ".join(parts) or None
 
 
 def _names(bundle):
+    """Return maps and tables of a result, and those that are left over in its folder."""
     names = {name for name in bundle.products() if name.endswith((".fits", ".csv"))}
     if not names:
         raise InputError(f"{bundle.path}: there are no maps and no tables in it")
-    return names
+    made = names
+    # The products can be compared without the records.
+    with suppress(InputError):
+        activities, _ = bundle.records()
+        made = names.intersection(bundle.last_made(activities)) or names
+    return made, names - made
+
+
+def _with_bands(names, others):
+    """Return names of products, in order; whole bands that another result lacks as one."""
+    bands = {_band(name) for name in names} - {_band(name) for name in others} - {""}
+    whole = [
+        f"band {band} ({sum(_band(name) == band for name in names)} files)"
+        for band in sorted(bands)
+    ]
+    return [*whole, *sorted(name for name in names if _band(name) not in bands)]
 
 
 def _is_map(name):
@@ -282,7 +321,7 @@ def _differences(name, old, new):
         yield MAPS, f"{name}: {text}"
     if old.runs is not None and new.runs is not None:
         yield from _run_differences(old, new)
-    settings = (_flat(read_config(hdu.header)) for hdu in (old, new))
+    settings = (flat(read_config(hdu.header)) for hdu in (old, new))
     for key, x, y in _changes(*settings):
         yield CONFIG, _setting(key, x, y)
     for file in sorted(_changed_files(old, new, "exclusion")[0]):
@@ -359,7 +398,7 @@ def _run_differences(old, new):
                 f"{obs_id}" if status == "used" else f"{obs_id} ({status})"
                 for obs_id, status in alone.items()
             ]
-            yield RUNS, f"{_runs(len(names))} only in {label}: {_list(names)}"
+            yield RUNS, f"{counted(len(names), 'run')} only in {label}: {_list(names)}"
     shared = x.index.intersection(y.index)
     x, y = x.loc[shared], y.loc[shared]
     files = _changed_files(old, new, "dl3")
@@ -371,12 +410,12 @@ def _run_differences(old, new):
     if names:
         yield (
             RUNS,
-            f"DL3 files of {_runs(len(names))} differ in content: {_list(names)}",
+            f"DL3 files of {counted(len(names), 'run')} differ in content: {_list(names)}",
         )
     others = shared[x["status"] != y["status"]]
     names = [_status_change(x.loc[obs_id], y.loc[obs_id]) for obs_id in others]
     if names:
-        yield RUNS, f"{_runs(len(names))} with another status: {_list(names)}"
+        yield RUNS, f"{counted(len(names), 'run')} with another status: {_list(names)}"
     if text := norm_difference(x, y):
         yield NORMS, text
     for column in x.columns.intersection(y.columns).difference(TOLD):
@@ -399,14 +438,6 @@ def _changed_files(old, new, kind):
     for obs_id, digest in a.keys() ^ b.keys():
         files[obs_id].add((a | b)[obs_id, digest])
     return files
-
-
-def _flat(value, key=""):
-    """Return settings by key; nested ones as ``outer.inner``."""
-    if not isinstance(value, dict):
-        return {key: value}
-    parts = (_flat(part, f"{key}.{name}".lstrip(".")) for name, part in value.items())
-    return {name: part for table in parts for name, part in table.items()}
 
 
 def _setting(key, old, new):
@@ -470,10 +501,6 @@ def _band(name):
 
 def _list(values):
     return listing(values, limit=10)
-
-
-def _runs(number):
-    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _verdict(n_differ, n_maps, is_rest_equal):

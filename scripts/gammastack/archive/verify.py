@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from tokenize import TokenError
 
 from gammastack.archive.bundle import CODE, CONFIG, INPUTS, MANIFEST, is_product
 from gammastack.archive.pack import is_as_packed, read_manifest
+from gammastack.archive.settings import setting_changes
 from gammastack.config.fields import expand
 from gammastack.config.load import parse_settings
 from gammastack.dl3.datastore import DataStore, listing
@@ -40,6 +42,8 @@ class Findings:
         Why a rebuild would differ.
     affected : list of str
         The products that would differ.
+    leftovers : list of str
+        Products of another configuration, which are no part of the result.
     notes : list of str
         What could not be checked, and what is not a fault.
     n_files, n_recorded, n_data : int
@@ -55,6 +59,7 @@ class Findings:
     damage: list = field(default_factory=list)
     changes: list = field(default_factory=list)
     affected: list = field(default_factory=list)
+    leftovers: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     n_files: int = 0
     n_recorded: int = 0
@@ -95,7 +100,7 @@ def verify(bundle, scripts, datastore=None, fields=None, manifest=None):
     elif manifest is not None:
         raise InputError(f"{bundle.path}: no archive, only an archive has a manifest")
     activities, _ = bundle.records()
-    products = _products(bundle, activities)
+    products = bundle.last_made(activities)
     if bundle.is_archive:
         _check_recorded(bundle, activities, findings)
         if findings.damage:
@@ -114,6 +119,29 @@ def verify(bundle, scripts, datastore=None, fields=None, manifest=None):
     findings.changes += reasons.texts()
     findings.affected = reasons.affected(activities, products)
     return findings
+
+
+def changes(bundle, scripts, field, store, digest_of=sha256_of):
+    """Return why results would be made differently, from their records alone, as lines of text.
+
+    Parameters
+    ----------
+    bundle : gammastack.archive.bundle.Bundle
+        Results of a field.
+    scripts : pathlib.Path
+        Folder of the code.
+    field : gammastack.config.fields.Field
+    store : gammastack.dl3.datastore.DataStore
+    digest_of : callable
+        Returns the SHA-256 of a file.
+    """
+    activities, _ = bundle.records()
+    activities = history(activities, bundle.last_made(activities))
+    reasons = Reasons()
+    _check_settings(activities, field, store, reasons)
+    _check_data(bundle, activities, store, None, reasons, Findings(), digest_of)
+    _check_software(activities, scripts, reasons)
+    return reasons.texts()
 
 
 class Reasons:
@@ -226,30 +254,16 @@ def _check_results(bundle, activities, products, findings):
     findings.damage += [
         f"{name}: missing" for name in sorted(wanted - made.keys() - names)
     ]
-    for name in sorted([*bundle.products(), *bundle.unknown()]):
+    findings.leftovers += sorted(left_over)
+    for name in sorted({*bundle.products(), *bundle.unknown()} - left_over):
         if name not in made:
             text = "no part of the result, no record says what made it"
-            findings.notes.append(f"{name}: {text}")
-        elif name in left_over:
-            text = "no part of the result, it was made with another configuration"
             findings.notes.append(f"{name}: {text}")
     gone = [url for url in made if url not in names and not is_product(url)]
     if gone:
         findings.notes.append(
             f"images of runs or groups that are not there any more: {listing(gone)}"
         )
-
-
-def _products(bundle, activities):
-    """Final products when all of them were last made, or those that are there."""
-    recorded = [
-        file["url"]
-        for activity in activities
-        if activity["activity_name"] == "provenance"
-        for file in activity["input"]
-        if file["role"] == "products"
-    ]
-    return sorted(recorded) if recorded and not bundle.is_archive else bundle.products()
 
 
 def _check_origins(bundle, activities, products, reasons, findings):
@@ -364,13 +378,16 @@ def _named(activity):
         ) from error
 
 
-def _check_data(bundle, activities, store, why_not, reasons, findings):
+def _check_data(
+    bundle, activities, store, why_not, reasons, findings, digest_of=sha256_of
+):
     """Compare the observations, and the files of exclusions, with those that were read."""
     missing, data = set(), set()
-    digest_of = cache(sha256_of)
+    digest_of = cache(digest_of)
     for activity in activities:
         with _named(activity):
             is_of_run = _is_of_run(activity)
+            run = f"run {activity['config']['obs_id']}: " if is_of_run else ""
             if is_of_run and store is not None:
                 _check_index(activity, store, reasons)
             for file in activity["input"]:
@@ -383,11 +400,11 @@ def _check_data(bundle, activities, store, why_not, reasons, findings):
                 if path is None and why_not:
                     missing.add(name)
                 elif path is None:
-                    reasons.add(activity, f"{name}: not there any more")
+                    reasons.add(activity, f"{run}{name}: not there any more")
                 elif digest_of(path) == file["sha256"]:
                     data.add(path)
                 else:
-                    reasons.add(activity, f"{name}: has another content now")
+                    reasons.add(activity, f"{run}{name}: has another content now")
     findings.n_data = len(data)
     if missing:
         findings.notes.append(
@@ -452,7 +469,11 @@ def _check_settings(activities, settings, store, reasons):
     used = {
         activity["config"]["obs_id"] for activity in activities if _is_of_run(activity)
     }
-    changes = list(_changes_of_runs(used, settings, store))
+    of_runs, n_selected = [], None
+    if store is not None:
+        center = settings.image["center"]
+        selected = set(select_observations(store, settings.observations, center))
+        of_runs, n_selected = list(_changes_of_runs(used, selected)), len(selected)
     for activity in activities:
         with _named(activity):
             then = dict(activity["config"])
@@ -460,17 +481,22 @@ def _check_settings(activities, settings, store, reasons):
                 # The bands are stored as pairs, or as a dictionary.
                 then["energy_bands"] = dict(then["energy_bands"])
             for key in sorted(then.keys() & now.keys()):
-                if then[key] != now[key]:
-                    text = f"configuration: {key}: {then[key]} -> {now[key]}"
+                for text in setting_changes(key, then[key], now[key]):
                     reasons.add(activity, text)
             if activity["activity_name"].startswith("stack_group"):
-                for text in changes:
+                for text in of_runs:
+                    reasons.add(activity, text)
+            if "max_failed" in then and n_selected is not None:
+                old, new = then["max_failed"], settings.allowed_failures(n_selected)
+                for text in setting_changes("max_bad_runs", old, new):
                     reasons.add(activity, text)
             for url in _not_made_any_more(activity, settings):
-                reasons.add(activity, f"configuration: {url} is not made like this")
+                reasons.add(activity, f"{url} is not made with these settings")
             # The search for sources has the first radius.
-            if "radius" in then and then["radius"] != now["radii"][""]:
-                reasons.add(activity, "configuration: radius of the search for sources")
+            if "radius" in then:
+                old, new = {"": then["radius"]}, {"": now["radii"][""]}
+                for text in setting_changes("radii", old, new):
+                    reasons.add(activity, f"search for sources: {text}")
 
 
 def _not_made_any_more(activity, settings):
@@ -482,14 +508,11 @@ def _not_made_any_more(activity, settings):
             yield file["url"]
 
 
-def _changes_of_runs(used, settings, store):
-    if store is None:
-        return
-    center = settings.image["center"]
-    selected = set(select_observations(store, settings.observations, center))
+def _changes_of_runs(used, selected):
     for verb, obs_ids in (("added", selected - used), ("removed", used - selected)):
         if obs_ids:
-            yield f"selection: runs {verb}: {listing(sorted(obs_ids))}"
+            runs = "run" if len(obs_ids) == 1 else "runs"
+            yield f"{runs} {listing(sorted(obs_ids))} {verb}"
 
 
 def _is_of_run(activity):
@@ -507,6 +530,14 @@ def _what_is_proven(findings):
     ]
 
 
+def _of_another_configuration(names):
+    """Yield a title, and a line with all names for each folder."""
+    if names:
+        yield "of another configuration, no part of the result; delete if not needed:"
+    for folder, files in groupby(names, key=lambda name: name.rpartition("/")[0]):
+        yield f"  {folder or '.'}: {', '.join(Path(name).name for name in files)}"
+
+
 def report(findings):
     """Return lines of text for the findings, and the exit code of the command.
 
@@ -517,7 +548,7 @@ def report(findings):
         0 intact, and a rebuild would give the same; 1 damaged; 3 intact, but a rebuild would
         differ.
     """
-    lines = [*findings.notes]
+    lines = [*_of_another_configuration(findings.leftovers), *findings.notes]
     if findings.damage:
         n_faults = len(findings.damage)
         faults = f"{n_faults} fault{'s' if n_faults > 1 else ''}"

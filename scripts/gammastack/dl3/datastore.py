@@ -114,8 +114,8 @@ class DataStore:
                 + (f": {listing(reasons, 3)}" if reasons else "")
             )
         note = [
-            f"datastore: '{folder}' has no index; {found.n_runs} runs found in"
-            f" {found.n_files} files"
+            f"datastore: '{folder}' has no index; {counted(found.n_runs, 'run')} found in"
+            f" {counted(found.n_files, 'file')}"
         ]
         for hdu_class, name in found.shared.items():
             note.append(f"{name} is the {hdu_class} of runs without one")
@@ -447,6 +447,11 @@ def _plain(column):
         ]
         return np.array([text.strip() for text in texts], object)
     return column.astype(column.dtype.newbyteorder("="))
+
+
+def counted(number, what):
+    """Return a number of things as text, such as ``1 run`` and ``2 runs``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def listing(values, limit=5):
