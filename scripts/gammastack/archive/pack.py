@@ -32,7 +32,7 @@ README = """\
 
 ## Is it intact?
 
-In the unpacked archive: `sha256sum --check manifest-sha256.txt`, which knows nothing of added files.
+Unpacked with `unzip -d {field} archive.zip`, in its folder: `sha256sum --check manifest-sha256.txt`, which knows nothing of added files.
 With the archive as it is, and the environment of "Make it again":
 
     python code/scripts/verify.py ARCHIVE.zip --datastore FOLDER
