@@ -34,12 +34,17 @@ docs: .docs/ready
 validation: .venv/ready
 	PYTHONPATH=scripts:docs $(BIN)/python -m validation
 
-.PHONY: pictures
+.PHONY: pictures rulegraph
 # docs/demo.png and docs/gallery; GAMMAPY_DATA must be set
 pictures: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/hess_dl3_dr1.yaml
 	PYTHONPATH=scripts $(BIN)/python docs/pictures.py
+
+# docs/rulegraph.mmd
+rulegraph: .venv/ready
+	$(BIN)/snakemake --rulegraph mermaid-js --configfile docs/rulegraph.yaml -- all archive doctor figures \
+		| $(BIN)/python docs/rulegraph.py > docs/rulegraph.mmd
 
 # A new set of versions; needs uv
 lock:

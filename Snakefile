@@ -9,6 +9,9 @@ if config.keys() <= {"results"}:
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"

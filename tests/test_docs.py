@@ -10,6 +10,7 @@ import yaml
 from gammastack.config.schema import schema
 from gammastack.files.layout import SIMULATED_STORE
 from gammastack.products import TABLE
+from rulegraph import in_order
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,3 +93,21 @@ def test_docstrings_name_all_parameters_or_none(path):
         known = {arg.arg for arg in known if arg} - {"self", "cls"}
         names = {*documented(ast.get_docstring(node) or "")}
         assert names in (set(), known), node.name
+
+
+def test_graph_of_rules_has_all_of_them():
+    paths = sorted(ROOT.glob("workflow/rules/*.smk"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    pattern = r'^(?:for variant in variants\("|rule )(\w+)(?:"\))?:'
+    rules = {*re.findall(pattern, code, re.MULTILINE)}
+    _, *edges = (ROOT / "docs" / "rulegraph.mmd").read_text("utf-8").splitlines()
+    names = {name for edge in edges for name in edge.split(" --> ")}
+    # The rule of the step doctor leaves its name to the target.
+    names = {name.strip().replace("doctor_of_field", "doctor") for name in names}
+    assert len(rules) > 15 and names == rules, "make rulegraph"
+
+
+def test_graph_of_rules_does_not_depend_on_the_order_of_snakemake():
+    one = "flowchart TB\n\tid0[all]\n\tid1[b]\n\tid2[a]\n\tid2 --> id1\n\tid1 --> id0\n"
+    other = "flowchart TB\n\tid0[a]\n\tid1[all]\n\tid2[b]\n\tid2 --> id1\n\tid0 --> id2"
+    assert in_order(one) == in_order(other) == "flowchart TB\n    a --> b"

@@ -16,7 +16,7 @@ PROJECT = [
     "CITATION.cff",
 ]
 LICENCES = ("LICENSE", "LICENCE")
-PROJECT_SUFFIXES = (".css", ".csv", ".html", ".js", ".py", ".smk", ".yaml")
+PROJECT_SUFFIXES = (".css", ".csv", ".html", ".js", ".py", ".rst", ".smk", ".yaml")
 
 
 def project_files(wildcards):

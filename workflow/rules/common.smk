@@ -47,7 +47,7 @@ from gammastack.files.layout import (
     final_products,
     outputs_of,
 )
-from gammastack.products import STEPS
+from gammastack.products import STEPS, TABLE
 from gammastack.provenance.activity import write_failure
 from gammastack.provenance.contents import Contents
 from gammastack.provenance.origin import code_hash
@@ -76,6 +76,8 @@ except InputError as error:
     raise Error(f"Configuration: {error}") from None
 
 RESULTS = settings.results
+# Products by name
+CAPTIONS = {path.stem for path in SCRIPTS.parent.glob("workflow/report/*.rst")}
 SOURCES = Path(".snakemake/sources.json")
 recall(SOURCES)
 
@@ -124,12 +126,28 @@ def variants(step_name):
     for number, (outputs, fields) in enumerate(fields_by_outputs.items()):
         # The name has two words, so that it is not the name of another step.
         name = f"{step_name}_of_{fields[0]}" if number else step_name
-        yield Variant(name, in_results(dict(outputs)), one_of(fields))
+        outputs = in_report(step_name, in_results(dict(outputs)))
+        yield Variant(name, outputs, one_of(fields))
 
 
 def in_results(outputs):
     """Return outputs by name, in the results folder."""
     return {name: f"{RESULTS}/{path}" for name, path in outputs.items()}
+
+
+def in_report(step_name, outputs):
+    """Return outputs; those with a caption in workflow/report are in Snakemake's report."""
+    keys = [wildcard for wildcard in STEPS[step_name] if wildcard != "field"]
+    labels = {key: f"{{{key}}}" for key in keys}
+    category = "{field}" if "field" in STEPS[step_name] else "all fields"
+    outputs = dict(outputs)
+    for product in TABLE:
+        name = product.name
+        if product.step == step_name and name in outputs and name in CAPTIONS:
+            about = {"content": product.description, **labels}
+            caption = f"../report/{name}.rst"
+            outputs[name] = report(outputs[name], caption, category, labels=about)
+    return outputs
 
 
 def record_of(step_name, folder="{field}"):

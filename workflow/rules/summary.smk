@@ -22,7 +22,7 @@ rule summary:
         images=[f"{folder}/{image}.fits" for folder, image in fields_and_bands()],
         runs=[f"{folder}/runs.csv" for folder, _ in fields_and_bands()],
     output:
-        **in_results(outputs_of("summary")),
+        **in_report("summary", in_results(outputs_of("summary"))),
     log:
         f"{RESULTS}/provenance/summary.json",
     params:
