@@ -16,10 +16,11 @@ from gammastack.maps.disks import counts_in_disk
 from gammastack.pictures.pixels import reduced
 from gammastack.pictures.scale import Scale, scale_of
 from gammastack.report.contents import READ
-from gammastack.report.field import MAX_ROWS, position_grid, run_rows
 from gammastack.report.history import compare_states, read_states, with_state
+from gammastack.report.images import position_grid
 from gammastack.report.page import general, render
 from gammastack.report.quantised import decode, encode
+from gammastack.report.runs import MAX_ROWS, run_rows
 from gammastack.report.target import counts_at, disk_pixels, growth
 from gammastack.sky.geometry import ImageGeometry
 from test_steps import BAND, Chain
@@ -84,7 +85,7 @@ def test_growth_ends_with_the_values_of_the_maps(made):
     pixels = disk_pixels(made.geometry, (83.63, 22.01), radius)
     runs = pd.read_csv(made.path("runs.csv"))
     found = [
-        counts_at(run, scale, pixels, made.geometry)
+        counts_at(run, scale * run.bkg, pixels, made.geometry)
         for run, scale in zip(made.images_of_runs(), runs["bkg_scale"], strict=True)
     ]
     curves = growth(runs["livetime"], *zip(*found, strict=True))

@@ -1,7 +1,6 @@
 """What the results of a field say about a position on the sky."""
 
 import difflib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ from gammastack.maps.disks import KNOWN, ON_OFF, counts_in_disk
 from gammastack.products import TABLE
 from gammastack.sky.known_sources import known_sources
 from gammastack.sky.radius import Radius
-from gammastack.sky.sphere import offset_coordinates, separation, unit_vectors
-from gammastack.stacking.norm import NO_NORM
+from gammastack.sky.sphere import separation, unit_vectors
+from gammastack.stacking.run_table import background_of
 
 ORDER = [product.name for product in TABLE]
 RUN_COLUMNS = [
@@ -220,12 +219,7 @@ def _in_run(run, row, geometry, pixel, disk):
         return None
     if not covered[at]:
         return None
-    gradient, position = (0.0, 0.0), None
-    if "bkg_gradient_lon" in row:
-        gradient = float(row["bkg_gradient_lon"]), float(row["bkg_gradient_lat"])
-        position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
-    norm = replace(NO_NORM, scale=float(row["bkg_scale"]), gradient=gradient)
-    images = {"counts": run.counts, "bkg": norm.apply(run.bkg, position)}
+    images = {"counts": run.counts, "bkg": background_of(run, row)}
     measured = counts_in_disk(images, disk, covered)
     return {
         "counts": int(measured.n[at]),

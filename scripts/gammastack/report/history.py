@@ -192,3 +192,42 @@ def _both(old, new):
         for name, value in new.items()
         if name in old and None not in (old[name], value)
     }
+
+
+def state_of(results, maps, time, version):
+    """Return the state of the results of a field.
+
+    Parameters
+    ----------
+    results : gammastack.report.results.Results
+    maps : dict of str to dict
+        Significance as text (``map``) and its ``shape``, of the bands that have one.
+    time, version : str
+    """
+    digests = {}
+    for kind, obs_id, _, digest in results.bands[0].origin.inputs:
+        if kind == "dl3":
+            digests[obs_id] = digests.get(obs_id, "") + digest
+    statuses = zip(results.runs["OBS_ID"], results.runs["status"], strict=True)
+    runs = {
+        str(obs_id): {"status": status, "digest": digests.get(obs_id, ""), "norms": {}}
+        for obs_id, status in statuses
+    }
+    for band in results.bands:
+        columns = (band.used[key] for key in ("OBS_ID", "bkg_scale", "bkg_scale_err"))
+        for obs_id, *norm in zip(*columns, strict=True):
+            runs[str(obs_id)]["norms"][band.name] = norm
+    return {
+        "time": time,
+        "version": version,
+        "settings": results.bands[0].config,
+        "runs": runs,
+        "bands": {
+            band.name: {
+                "peak": band.peak,
+                "target": band.at(results.target),
+                **maps.get(band.name, {}),
+            }
+            for band in results.bands
+        },
+    }

@@ -37,14 +37,14 @@ def disk_pixels(geometry, position, radius):
     return rows[on_image], columns[on_image]
 
 
-def counts_at(run, scale, pixels, geometry):
+def counts_at(run, bkg, pixels, geometry):
     """Return the counts and the background of a run in a disk.
 
     Parameters
     ----------
     run : gammastack.runs.run.RunImages
-    scale : float
-        Norm of its background.
+    bkg : ndarray, shape (ny, nx)
+        Its normalised background.
     pixels : tuple of ndarray
         Rows and columns of the disk, see `disk_pixels`.
     geometry : gammastack.sky.geometry.ImageGeometry
@@ -64,7 +64,7 @@ def counts_at(run, scale, pixels, geometry):
     rows, columns = rows[inside], columns[inside]
     use = run.covered[rows, columns]
     n = int(run.counts[rows, columns][use].sum())
-    return n, float(scale * run.bkg[rows, columns][use].sum())
+    return n, float(bkg[rows, columns][use].sum())
 
 
 def growth(livetime, n, mu):

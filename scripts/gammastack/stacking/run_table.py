@@ -1,8 +1,11 @@
 """Tables of what happened to each run."""
 
+from dataclasses import replace
+
 import pandas as pd
 
-from gammastack.stacking.norm import norm_pulls
+from gammastack.sky.sphere import offset_coordinates
+from gammastack.stacking.norm import NO_NORM, norm_pulls
 
 # These header keys of a run's images go into the table, with the values for missing keys.
 HEADER = {
@@ -40,6 +43,27 @@ def run_table(records, headers, band):
     table = pd.DataFrame(rows)
     table.insert(1, "band", band)
     return table
+
+
+def background_of(run, row):
+    """Return the normalised background of a run.
+
+    Parameters
+    ----------
+    run : gammastack.runs.run.RunImages
+    row : dict
+        Of the table of the runs: its norm, and its gradient if there is one.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+    """
+    gradient, position = (0.0, 0.0), None
+    if "bkg_gradient_lon" in row:
+        gradient = float(row["bkg_gradient_lon"]), float(row["bkg_gradient_lat"])
+        position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
+    norm = replace(NO_NORM, scale=float(row["bkg_scale"]), gradient=gradient)
+    return norm.apply(run.bkg, position)
 
 
 def failed_runs(runs):
