@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 from numpy.testing import assert_allclose, assert_array_equal
 
+from gammastack.at import runs_at
 from gammastack.config.fields import read_config
 from gammastack.dl3.hdus import HDUReference, hdu_types
 from gammastack.files.fits import read
@@ -124,7 +125,18 @@ class Chain:
             names += ["off", "acceptance", "acceptance_off"] if field.has_ring else []
             inputs = {name: self.stacked[f"{name}_{band}"] for name in names}
             inputs["mask"] = masks["exclusion_mask"]
-            self.step("maps", inputs, *settings, band=band)
+            maps = self.step("maps", inputs, *settings, band=band)
+            inputs |= {
+                name: path
+                for name, path in maps.items()
+                if name.startswith("significance")
+            }
+            # There are no sources
+            self.step(
+                *("candidates", inputs, "image", "radii", "ul_confidence"),
+                params={"candidate_threshold": 2.5},
+                band=band,
+            )
         return self
 
     def path(self, name, band=BAND):
@@ -395,3 +407,34 @@ def test_run_is_simulated_as_in_the_library(simulated_store, tmp_path):
     for name, path in paths.items():
         original = store.folder / f"{name.replace('_', '-')}.fits.gz"
         assert path.read_bytes() == original.read_bytes()
+
+
+@pytest.mark.parametrize("made", ["plain", "ring"])
+def test_candidates_have_the_values_of_the_maps(made, request):
+    chain = request.getfixturevalue(made)
+    found = QTable.read(chain.path("candidates.ecsv"))
+    assert len(found) > 0
+    significance = chain.image("significance")
+    assert found["significance"][0] == np.nanmax(significance)
+    assert_array_equal(found["significance"], found["significance_0.2deg"])
+    for row in found:
+        (y,), (x,) = np.nonzero(significance == row["significance"])
+        for column, name in (("excess", "excess_corr"), ("flux_ul", "flux_corr_ul")):
+            value = u.Quantity(row[column]).value
+            assert_allclose(value, chain.image(name)[y, x], rtol=1e-6)
+    assert found["flux"].unit == "m-2 s-1 TeV-1"
+    assert found.meta["n_pixels"] == np.isfinite(significance).sum()
+    assert (found.meta["field"], found.meta["band"]) == ("sky", BAND)
+
+
+def test_runs_at_a_position_add_up_to_the_acceptance(ring):
+    """A run has its normalised model there, not the background from its ring."""
+    y, x = 30, 25
+    runs = runs_at(ring.path(""), *ring.geometry.position(x, y))
+    images = {name: ring.image(name) for name in ("counts", "acceptance")}
+    images["bkg"] = images.pop("acceptance")
+    radius = ring.field.radii[""].on(ring.geometry)
+    expected = counts_in_disk(images, radius)
+    assert len(runs) == 4
+    assert runs["counts"].sum() == expected.n[y, x]
+    assert_allclose(runs["bkg"].sum(), expected.mu[y, x], rtol=1e-6)
