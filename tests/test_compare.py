@@ -415,6 +415,17 @@ def test_norms(compared):
     )
 
 
+def test_candidates_differ(tmp_path):
+    """Nothing else does if only their threshold is another one."""
+    for name, text in (("a", "C1"), ("b", "C1 C2")):
+        folder = make_result(tmp_path / name)
+        (folder / LOW / "candidates.ecsv").write_text(text)
+    comparison = compare(*(open_bundle(tmp_path / name) for name in "ab"))
+    assert not comparison.identical
+    expected = f"1 of 5 tables differ: {LOW}/candidates.ecsv"
+    assert said(comparison, "Tables") == [expected]
+
+
 def test_runs_without_norm_are_equal(compared):
     runs = {LOW: make_runs(bkg_scale=[np.nan, 1, 1], bkg_scale_err=[np.nan, 0, 0])}
     changed = {LOW: runs[LOW].assign(bkg_scale=[np.nan, 2, 1])}

@@ -11,7 +11,7 @@ from gammastack.maps.trials import expected_peaks
 from validation.report import table
 
 N_COLUMNS = 20
-N_SOURCES = 3000
+N_SOURCES = 1500
 # Radius of the disk, background of a pixel, range of significances and of widths
 SOURCES = [
     (5, 0.15, (6, 30), (2, 4)),
@@ -30,7 +30,7 @@ EMPTY = [
     (5, 0.02),
     (10, 0.03),
 ]
-SIZE, N_MAPS = 600, 20
+SIZE, N_MAPS = 600, 10
 INSIDE, POSITIONS, PEAKS = 0.6827, 0.03, 0.25
 
 
@@ -63,7 +63,7 @@ def sources_of(significance, width, mu, radius, rng):
     truth : ndarray, shape (n, 2)
         Row and column of each source, anywhere in a pixel.
     """
-    spacing, n_mu = int(8 * radius), mu * np.pi * radius**2
+    spacing, n_mu = int(6 * radius), mu * np.pi * radius**2
     n = n_mu + np.linspace(0.5, 200, 10_000) * np.sqrt(n_mu)
     of_n = np.sqrt(2 * (n * np.log(n / n_mu) - n + n_mu))
     excess = np.interp(significance, of_n, n) - n_mu

@@ -28,6 +28,8 @@ TOLD = (
     *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
     *("status", "bkg_scale"),
 )
+# Tables as text
+TEXTS = (".csv", ".ecsv", ".reg")
 (RUNS, CONFIG, CODE, MISSING, NORMS, MAPS, TABLES, OTHER) = SECTIONS = (
     "Runs",
     "Configuration",
@@ -121,7 +123,7 @@ def compare(a, b):
     statements = {section: defaultdict(set) for section in SECTIONS}
     code = set()
     for name in changed:
-        if name.endswith(".csv"):
+        if name.endswith(TEXTS):
             statements[TABLES][name].add(name)
             continue
         old, new = _read(a, name), _read(b, name)
@@ -240,7 +242,7 @@ def norm_difference(old, new):
 
 def _names(bundle):
     """Return maps and tables of a result, and those that are left over in its folder."""
-    names = {name for name in bundle.products() if name.endswith((".fits", ".csv"))}
+    names = {name for name in bundle.products() if name.endswith((".fits", *TEXTS))}
     if not names:
         raise InputError(f"{bundle.path}: there are no maps and no tables in it")
     made = names
