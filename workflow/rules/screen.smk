@@ -65,7 +65,7 @@ def say_what_failed():
 def show_what_is_known():
     """Say what is there if nothing is to be done: Snakemake has no hook for this."""
     if not planned_rules() and not workflow.dryrun:
-        atexit.register(say_what_is_there)
+        say_at_exit(say_what_is_there)
 
 
 onstart:
@@ -81,9 +81,8 @@ onstart:
         check_coverage()
 
 
-# At exit Snakemake has said all, and the progress bars are gone.
 onsuccess:
-    atexit.register(say_what_was_made)
+    say_at_exit(say_what_was_made)
     leave_at_once()
 
 
@@ -97,5 +96,5 @@ def say_on_the_page():
 onerror:
     if refusals and is_main_process:
         say_on_the_page()
-    atexit.register(say_what_failed)
+    say_at_exit(say_what_failed)
     leave_at_once()

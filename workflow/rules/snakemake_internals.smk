@@ -1,6 +1,7 @@
 # All that is used of Snakemake beyond its documentation. Tried with the versions 9.17.0 and
 # 9.27.1; `tests/test_versions.py` names the lowest one, and CONTRIBUTING.md how to try it.
 
+import atexit
 import itertools
 import os
 import threading
@@ -143,6 +144,20 @@ def keep_from_screen(is_told, n_failed):
 
     for handler in workflow.logger_manager.plugin_handlers:
         handler.addFilter(is_shown)
+
+
+def say_at_exit(function):
+    """Call a function when Python exits: Snakemake has said all, and the progress bars are gone.
+
+    Version 9.17 does not close them itself.
+    """
+
+    def say():
+        for handler in workflow.logger_manager.plugin_handlers:
+            handler.close()
+        function()
+
+    atexit.register(say)
 
 
 def parameters_of_job(rule_name, wildcards):
