@@ -9,7 +9,7 @@ import yaml
 
 from gammastack.config.schema import schema
 from gammastack.files.layout import SIMULATED_STORE
-from gammastack.products import TABLE
+from gammastack.products import STEPS, TABLE
 from rulegraph import in_order
 
 ROOT = Path(__file__).parents[1]
@@ -111,3 +111,14 @@ def test_graph_of_rules_does_not_depend_on_the_order_of_snakemake():
     one = "flowchart TB\n\tid0[all]\n\tid1[b]\n\tid2[a]\n\tid2 --> id1\n\tid1 --> id0\n"
     other = "flowchart TB\n\tid0[a]\n\tid1[all]\n\tid2[b]\n\tid2 --> id1\n\tid0 --> id2"
     assert in_order(one) == in_order(other) == "flowchart TB\n    a --> b"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("workflow/report/*.rst")), ids=lambda path: path.stem
+)
+def test_captions_are_those_of_products(path):
+    """A caption of no product would not be shown, and one with a wrong wildcard stops the report."""
+    wildcards = re.findall(r"wildcards\.(\w+)", path.read_text(encoding="utf-8"))
+    steps = [product.step for product in TABLE if product.name == path.stem]
+    assert steps or path.stem == "workflow"
+    assert all({*wildcards} <= {*STEPS[step]} for step in steps)

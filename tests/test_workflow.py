@@ -273,6 +273,16 @@ def test_lint_finds_that_the_record_of_a_run_is_an_output(built):
     }
 
 
+def test_report_of_snakemake_has_results_with_captions(built, tmp_path):
+    path = tmp_path / "report.html"
+    done = built.snakemake("--report", str(path))
+    assert done.code == 0, done.text
+    text = path.read_text(encoding="utf-8")
+    for name in ("runs.csv", f"{BAND}/off_statistics.csv", "report.html"):
+        assert f"results/sky/{name}" in text
+    assert "Mean and width of the significance of <strong>sky</strong>" in text
+
+
 def test_demo_finds_the_truth(tmp_path):
     demo = Project(tmp_path / "demo")
     done = demo.snakemake()
