@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from gammastack.config.fields import expand
-from gammastack.dl3.datastore import DataStore, listing
+from gammastack.dl3.datastore import DataStore
 from gammastack.draft import (
     config_text,
     field_at,
@@ -17,6 +17,7 @@ from gammastack.draft import (
     without_pointing,
 )
 from gammastack.errors import InputError
+from gammastack.words import listing
 
 
 def main():

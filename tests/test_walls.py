@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "failures": "",
     "memory": "",
     "names": "",
+    "words": "",
     "sky": "errors",
-    "dl3": "checksum errors memory sky",
+    "dl3": "checksum errors memory words sky",
     # What others need to know of a run
     "runs.run": "sky",
     "runs": "dl3 errors runs.run sky",
@@ -51,7 +52,7 @@ MAY_IMPORT = {
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "errors files.fits files.header files.layout files.run maps products sky stacking",
     "draft": "config dl3 errors sky",
-    "doctor": "dl3 failures",
+    "doctor": "failures words",
     "summary": "failures",
     "targets": "",
 }

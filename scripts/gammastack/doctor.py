@@ -4,8 +4,8 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from gammastack.dl3.datastore import counted
 from gammastack.failures import reasons
+from gammastack.words import counted
 
 # From the worst to the least
 SEVERITIES = ("error", "warning", "note")

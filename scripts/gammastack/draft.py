@@ -12,11 +12,11 @@ from scipy.spatial import KDTree
 
 from gammastack.config.fields import TAKEN
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
-from gammastack.dl3.datastore import counted
 from gammastack.dl3.examination import energy_threshold
 from gammastack.errors import InputError
 from gammastack.sky.known_sources import known_sources, plain_name
 from gammastack.sky.sphere import lonlat, separation, unit_vectors
+from gammastack.words import counted
 
 # Pointings that are closer than this belong to one field.
 LINK = 2.0  # deg

@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gammastack.dl3.datastore import DataStore, listing
+from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.hdus import hdu_types
 from gammastack.dl3.observation import read_observation
 from gammastack.errors import InputError
@@ -27,6 +27,7 @@ from gammastack.stacking.stack import (
     require_used,
     stack_runs,
 )
+from gammastack.words import listing
 
 
 def empty_image(center, width, binsz, frame="icrs", projection="TAN"):

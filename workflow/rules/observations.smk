@@ -1,6 +1,7 @@
 # Which runs a field has, where their files are, and how they are divided.
 
-from gammastack.dl3.datastore import DataStore, counted, listing
+from gammastack.dl3.datastore import DataStore
+from gammastack.words import counted, listing
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.failures import too_many_failures

@@ -15,13 +15,13 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from gammastack.archive.settings import flat
-from gammastack.dl3.datastore import counted, listing
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
 from gammastack.files.header import read_config, runs_frame
 from gammastack.files.layout import NO_UNITS, product_at
 from gammastack.provenance.origin import Origin, code_hash
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.words import counted, listing
 
 # These keys have statements of their own, or follow from all others.
 TOLD = (

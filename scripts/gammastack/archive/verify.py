@@ -15,7 +15,7 @@ from gammastack.archive.pack import is_as_packed, read_manifest
 from gammastack.archive.settings import setting_changes
 from gammastack.config.fields import expand
 from gammastack.config.load import parse_settings
-from gammastack.dl3.datastore import DataStore, listing
+from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.selection import select_observations
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
@@ -23,6 +23,7 @@ from gammastack.files.layout import products_at, products_of
 from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
 from gammastack.provenance.records import contradictions, history, made_by
 from gammastack.provenance.software import TABLE, code_digest, software
+from gammastack.words import listing
 
 SCRIPTS = f"{CODE}/scripts"
 # Larger modules, and longer lines, are not of this program; to analyse them could take long.

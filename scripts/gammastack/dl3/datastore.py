@@ -32,6 +32,7 @@ from gammastack.dl3.hdus import (
 from gammastack.dl3.headers import read_headers
 from gammastack.errors import InputError
 from gammastack.memory import Memory
+from gammastack.words import counted, listing
 
 REMEDIES = {
     "bkg": ". Use a store with background models, or have one made from the runs with"
@@ -447,15 +448,3 @@ def _plain(column):
         ]
         return np.array([text.strip() for text in texts], object)
     return column.astype(column.dtype.newbyteorder("="))
-
-
-def counted(number, what):
-    """Return a number of things as text, such as ``1 run`` and ``2 runs``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def listing(values, limit=5):
-    """Return the first few of many values as text."""
-    values = [str(value) for value in values]
-    rest = f" and {len(values) - limit} more" if len(values) > limit else ""
-    return ", ".join(values[:limit]) + rest

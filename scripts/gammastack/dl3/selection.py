@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gammastack.dl3.datastore import listing
 from gammastack.dl3.query import rows_that_meet
 from gammastack.errors import InputError
 from gammastack.sky.sphere import separation, unit_vectors
+from gammastack.words import listing
 
 
 def select_observations(store, conditions, center=None):
