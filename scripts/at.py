@@ -18,7 +18,9 @@ def main(arguments=None):
     )
     parser.add_argument("folder", help="results of a field, such as results/crab")
     parser.add_argument(
-        "position", nargs="+", help="RA and Dec in deg (ICRS), or a known source"
+        "position",
+        nargs="+",
+        help="RA and Dec in deg (ICRS), in hours and deg, or the name of a known source",
     )
     parser.add_argument("--band", help="one energy band; by default all")
     given = parser.parse_args(arguments)

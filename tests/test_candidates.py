@@ -244,7 +244,7 @@ def test_candidate_is_where_the_source_is():
     assert_allclose(table["ra_err"], table["dec_err"], rtol=0.01)
     assert_allclose(table["pos_err"], RADIUS_68 * table["dec_err"], rtol=0.01)
     assert_allclose(table["counts"], table["bkg"] + table["excess"], atol=0.5)
-    assert_allclose(table["flux"], table["excess"] / 1e10 / 1e4)
+    assert_allclose(table["flux"], table["excess"] / 1e10)
     assert table["flux_errn"] < table["flux"] < table["flux_ul"]
     assert_allclose(table["exclusion_sep"], (y - 9.5) * 0.02, rtol=1e-3)
     assert not table["excluded"]
@@ -277,7 +277,7 @@ def without_exposure(images):
 def test_files_without_candidates_have_all_columns(change, tmp_path):
     geometry, images = sky()
     table, search = candidates(geometry, change(images))
-    write_candidates(tmp_path / "c.ecsv", table, "cm-2 s-1", search)
+    write_candidates(tmp_path / "c.ecsv", table, "m-2 s-1", search)
     write_regions(tmp_path / "c.reg", table, 0.1)
     found = QTable.read(tmp_path / "c.ecsv")
     assert len(found) == 0
@@ -285,7 +285,7 @@ def test_files_without_candidates_have_all_columns(change, tmp_path):
         *found.colnames
     }
     assert found["ra"].unit == "deg"
-    assert found["flux"].unit == "cm-2 s-1"
+    assert found["flux"].unit == "m-2 s-1"
     assert len(Regions.read(tmp_path / "c.reg")) == 0
 
 
@@ -335,14 +335,14 @@ def test_files_are_read_by_others(tmp_path):
     images["counts"] += np.rint(99 * gaussian((100, 100), 33, 50, 3)).astype(int)
     table, search = candidates(geometry, images)
     for name in ("first", "second"):
-        write_candidates(tmp_path / f"{name}.ecsv", table, "cm-2 s-1 TeV-1", search)
+        write_candidates(tmp_path / f"{name}.ecsv", table, "m-2 s-1 TeV-1", search)
     assert (tmp_path / "first.ecsv").read_bytes() == (
         tmp_path / "second.ecsv"
     ).read_bytes()
     found = QTable.read(tmp_path / "first.ecsv")
     assert found.meta["n_trials"] == search["n_trials"]
     assert_allclose(found["ra"].to_value("deg"), table["ra"], rtol=1e-12)
-    assert found["flux_ul"].unit == "cm-2 s-1 TeV-1"
+    assert found["flux_ul"].unit == "m-2 s-1 TeV-1"
     write_regions(tmp_path / "c.reg", table, 0.1)
     (region,) = Regions.read(tmp_path / "c.reg")
     assert region.meta["text"] == "C1"

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "pictures": "errors files.fits files.header files.layout sky",
     "report": "files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
-    "at": "errors files.fits files.header files.layout files.run maps products sky stacking",
+    "at": "config errors files.fits files.header files.layout files.run maps products sky stacking",
     "draft": "config dl3 errors sky",
     "doctor": "failures words",
     "summary": "failures",

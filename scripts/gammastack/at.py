@@ -1,11 +1,11 @@
 """What the results of a field say about a position on the sky."""
 
-import difflib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from gammastack.config.positions import position
 from gammastack.errors import InputError
 from gammastack.files.fits import read
 from gammastack.files.header import read_image
@@ -13,7 +13,6 @@ from gammastack.files.layout import IMAGES, NO_UNITS, product_at
 from gammastack.files.run import RunFile
 from gammastack.maps.disks import KNOWN, ON_OFF, counts_in_disk
 from gammastack.products import TABLE
-from gammastack.sky.known_sources import known_sources
 from gammastack.sky.radius import Radius
 from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.run_table import background_of
@@ -26,41 +25,23 @@ RUN_COLUMNS = [
 
 
 def position_of(words):
-    """Return the ICRS position in deg of two numbers, or of the name of a known source.
+    """Return the ICRS position in deg that some words are.
 
     Parameters
     ----------
     words : list of str
+        Two numbers in deg, or a text that the configuration takes for a position.
 
     Raises
     ------
     InputError
-        If they are neither.
+        If they are none.
     """
     try:
         ra, dec = map(float, words)
     except ValueError:
-        return _named(" ".join(words))
-    if not (0 <= ra <= 360 and abs(dec) <= 90):
-        raise InputError(
-            f"RA {ra:g}, Dec {dec:g} is not on the sky: give deg, RA from 0 to 360 and Dec"
-            " from -90 to 90"
-        )
-    return ra, dec
-
-
-def _named(text):
-    places = {_plain(one.name): (one.ra, one.dec) for one in known_sources()}
-    if _plain(text) in places:
-        return places[_plain(text)]
-    names = {_plain(one.name): one.name for one in known_sources()}
-    near = difflib.get_close_matches(_plain(text), names)
-    hint = f" (similar: {', '.join(names[name] for name in near)})" if near else ""
-    raise InputError(f"'{text}' is neither RA and Dec in deg nor a known source{hint}")
-
-
-def _plain(name):
-    return "".join(name.lower().split())
+        return position(" ".join(words), "position")
+    return position([ra, dec], "position")
 
 
 def bands_of(folder, band=None):
