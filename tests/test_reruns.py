@@ -19,7 +19,8 @@ from project import BAND, RUNS, SETTINGS, Project
 
 IMAGES = [f"run_images sky {obs_id}" for obs_id in RUNS]
 MASK = ["exclusion_mask sky"]
-MAPS = [f"maps sky {BAND}", "provenance sky", "report sky", "summary"]
+MAPS = [f"maps sky {BAND}", f"candidates sky {BAND}", "provenance sky", "report sky"]
+MAPS += ["summary"]
 STACK = ["stack_group sky all", "stack sky", *MAPS]
 
 
