@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from gammastack.summary import failed_runs, format_leftovers, format_summary
+from gammastack.summary import failed_runs, format_leftovers, format_summary, read_table
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def summary(tmp_path):
         for band in ("1TeV-10TeV", "10TeV-50TeV")
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "summary.csv", index=False)
-    return tmp_path / "summary.csv"
+    return read_table(tmp_path / "summary.csv")
 
 
 def test_a_run_is_counted_once(summary):
@@ -49,9 +49,9 @@ def test_a_run_is_counted_once(summary):
     assert (shown["OFF mean"], shown["width"]) == ("-0.12", "1.02")
 
 
-def test_failed_runs_are_said_as_when_they_failed(summary):
+def test_failed_runs_are_said_as_when_they_failed(summary, tmp_path):
     (text,) = failed_runs(summary)
-    assert text.startswith(f"{summary.parent}/sky/runs.csv: 1 of 4 runs cannot be used")
+    assert text.startswith(f"{tmp_path}/sky/runs.csv: 1 of 4 runs cannot be used")
     assert "4: d" in text and text.endswith("observations: {exclude: [4]}")
 
 

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "maps": "errors sky",
     "files.fits": "checksum errors",
     "files.gadf": "",
+    "files.summary": "files.fits",
     "files.tables": "",
     "files.layout": "errors products",
     "provenance": "errors files.layout memory version",

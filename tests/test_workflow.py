@@ -94,6 +94,7 @@ def test_two_fields_share_a_run(project):
     # A field is a target of its own.
     done = project.snakemake("west")
     assert done.code == 0
+    assert re.search(rf"west +{BAND} +1 +0 +0 ", done.text)
     assert {"provenance west", f"maps west {BAND}"} < set(done.jobs)
     assert [job for job in done.jobs if "run_images" in job] == ["run_images west 1001"]
     assert not [job for job in done.jobs if " sky" in job]

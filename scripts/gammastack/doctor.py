@@ -55,7 +55,7 @@ def _format_table(path):
     ]
     n_by_result = Counter(row["result"] for row in runs)
     lines = [
-        f"{counted(len(runs), 'run')}: {n_by_result['error']} with errors,"
+        f"{len(runs)} run{'' if len(runs) == 1 else 's'}: {n_by_result['error']} with errors,"
         f" {n_by_result['warning']} with warnings, {n_by_result['note']} with notes,"
         f" {n_by_result['ok']} without. All of them are in {path}",
         *_totals(runs),

@@ -26,23 +26,23 @@ COLUMNS = {
 N_FOLDERS, N_NAMES = 3, 4
 
 
-def format_summary(path):
-    """Return a summary file as text, one line per field and energy band.
+def format_summary(rows):
+    """Return a summary as text, one line per field and energy band.
 
     Parameters
     ----------
-    path : path
-        CSV file written by ``steps.summary``.
+    rows : list of dict
+        As ``steps.summary`` makes them, or `read_table` reads them.
 
     Returns
     -------
     str
     """
-    rows = [
+    lines = [
         [_text(row[name], pattern) for name, pattern in COLUMNS.values()]
-        for row in map(_with_dropped, _read(path))
+        for row in map(_with_dropped, rows)
     ]
-    table = [[*COLUMNS], *rows]
+    table = [[*COLUMNS], *lines]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
@@ -50,19 +50,19 @@ def format_summary(path):
     )
 
 
-def failed_runs(path):
+def failed_runs(rows):
     """Return what is said of the failed runs of each field, as when they failed.
 
     Parameters
     ----------
-    path : path
-        CSV file written by ``steps.summary``.
+    rows : list of dict
+        As ``steps.summary`` makes them, or `read_table` reads them.
 
     Returns
     -------
     list of str
     """
-    folders = {Path(row["folder"]).parent for row in _read(path) if _failed(row)}
+    folders = {Path(row["folder"]).parent for row in rows if _failed(row)}
     return [_failures(folder / "runs.csv") for folder in sorted(folders)]
 
 
@@ -95,7 +95,8 @@ def format_leftovers(paths, results):
     return "\n  ".join([title, *lines[:N_FOLDERS], *more])
 
 
-def _read(path):
+def read_table(path):
+    """Return the rows of a CSV file."""
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -109,7 +110,7 @@ def _with_dropped(row):
 
 
 def _failures(path):
-    selected = [row for row in _read(path) if row["status"] != "excluded"]
+    selected = [row for row in read_table(path) if row["status"] != "excluded"]
     failures = {
         row["OBS_ID"]: row["reason"] for row in selected if row["status"] == "failed"
     }
@@ -118,5 +119,5 @@ def _failures(path):
 
 def _text(value, pattern):
     if pattern is str:
-        return value
-    return pattern.format(float(value)) if value else "-"
+        return str(value)
+    return "-" if value in ("", None) else pattern.format(float(value))

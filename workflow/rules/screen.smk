@@ -1,7 +1,12 @@
 # What is said on the screen, at the end and once.
 
 from gammastack.doctor import format_doctor
-from gammastack.summary import failed_runs, format_leftovers, format_summary
+from gammastack.summary import (
+    failed_runs,
+    format_leftovers,
+    format_summary,
+    read_table,
+)
 
 # So many warnings and errors are shown.
 N_SHOWN = 5
@@ -32,18 +37,35 @@ def print_first(severity, messages):
         )
 
 
+def rows_of_targets(wanted):
+    """Return the rows of the summary, or of the fields that are targets."""
+    if "summary" in wanted and SUMMARY.exists():
+        return read_table(SUMMARY)
+    bands = [
+        (f"{folder}/{image}.fits", f"{folder}/runs.csv")
+        for folder, image in fields_and_bands()
+        if Path(folder).parent.name in wanted
+    ]
+    bands = [files for files in bands if all(map(os.path.exists, files))]
+    if not bands:
+        return []
+    # It is slow to import, and only needed here.
+    from gammastack.files.summary import rows_of
+
+    return rows_of(*zip(*bands))
+
+
 def say_what_is_there():
     """Print warnings, also of what earlier invocations have made, the tables, and what to open."""
     wanted = rules_of_jobs()
-    has_summary = "summary" in wanted and SUMMARY.exists()
-    still = failed_runs(SUMMARY) if has_summary else []
-    print_first("WARNING", [*warnings, *still])
-    if has_summary:
-        print(format_summary(SUMMARY))
+    rows = rows_of_targets(wanted)
+    print_first("WARNING", [*warnings, *failed_runs(rows)])
+    if rows:
+        print(format_summary(rows))
     if "doctor" in wanted:
         paths = [Path(RESULTS) / name / "doctor.csv" for name in settings.fields]
         print(format_doctor([path for path in paths if path.exists()]))
-    if has_summary and PAGE.exists():
+    if "summary" in wanted and PAGE.exists():
         print(f"Open {PAGE}")
 
 

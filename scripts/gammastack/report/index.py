@@ -28,21 +28,24 @@ def thumbnail(name, image):
     return b64encode(png(small, scale_of(name, image))).decode("ascii")
 
 
-def index_page(rows, thumbnails, failures=()):
+def index_page(rows, failures=()):
     """Return the text of the page.
 
     Parameters
     ----------
     rows : list of dict
         Lines of the summary.
-    thumbnails : dict of str to str
-        Of the first band, by field.
     failures : sequence of str
         Why an update failed.
     """
-    fields = {}
+    fields, thumbnails = {}, {}
     for row in rows:
         fields.setdefault(row["field"], []).append(row)
+    for field, (first, *_) in fields.items():
+        for name in ("significance", "counts"):
+            path = Path(first["folder"]) / f"{name}.fits"
+            if field not in thumbnails and path.exists():
+                thumbnails[field] = thumbnail(name, read(path)["PRIMARY"].image)
     return render(
         "index.html",
         version=__version__,
@@ -64,14 +67,6 @@ def failed_index(summary, failures):
         Messages.
     """
     if not summary.exists():
-        return index_page([], {}, failures)
+        return index_page([], failures)
     rows = pd.read_csv(summary).astype(object)
-    rows = rows.where(rows.notna(), None).to_dict("records")
-    thumbnails = {}
-    for row in rows:
-        for name in ("significance", "counts"):
-            path = Path(row["folder"]) / f"{name}.fits"
-            if row["field"] not in thumbnails and path.exists():
-                image = read(path)["PRIMARY"].image
-                thumbnails[row["field"]] = thumbnail(name, image)
-    return index_page(rows, thumbnails, failures)
+    return index_page(rows.where(rows.notna(), None).to_dict("records"), failures)
