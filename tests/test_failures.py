@@ -153,7 +153,14 @@ def test_damaged_result_is_made_again(project, built, name):
 
 @pytest.mark.parametrize(
     "options",
-    [["-n"], ["--dag"], ["--summary"], ["--unlock"], ["--lint"], ["--touch"]],
+    [
+        ["-n", "--rerun-triggers", "mtime"],
+        ["--dag"],
+        ["--summary"],
+        ["--unlock"],
+        ["--lint"],
+        ["--touch"],
+    ],
     ids=lambda options: options[0],
 )
 def test_nothing_is_deleted_by_an_invocation_that_makes_nothing(project, options):
@@ -162,6 +169,8 @@ def test_nothing_is_deleted_by_an_invocation_that_makes_nothing(project, options
     damaged = path.read_bytes()
     done = project.snakemake(*options)
     assert path.read_bytes() == damaged
+    if options[0] == "-n":
+        assert "WARNING: --rerun-triggers without params" in done.text
     if options[0] in ("-n", "--touch"):
         assert "significance.fits: damaged result" in " ".join(done.text.split())
 
