@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 from gammastack.failures import reasons
-from gammastack.words import counted
 
 # From the worst to the least
 SEVERITIES = ("error", "warning", "note")
