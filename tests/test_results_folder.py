@@ -114,12 +114,18 @@ def test_bands_and_radii_of_another_configuration_are_named(project):
     project.change_config()
     done = project.snakemake()
     assert done.code == 0
-    (line,) = (one for one in done.text.splitlines() if "another configuration" in one)
-    assert "results/sky/10TeV-50TeV/counts.fits" in line
-    assert "results/sky/1TeV-10TeV/significance_0.3deg.fits" in line
+    said = done.text.splitlines()
+    (number,) = (n for n, line in enumerate(said) if "another configuration" in line)
+    assert said[number + 1 : number + 3] == [
+        "  results/sky/10TeV-50TeV: 27 files",
+        "  results/sky/1TeV-10TeV: 7 files",
+    ]
     bundle = open_bundle(project.folder / "results" / "sky")
     findings = verify(bundle, project.folder / "scripts", project.folder / "store")
     lines, code = report(findings)
     assert code == 0
-    for name in ("10TeV-50TeV/counts.fits", "10TeV-50TeV/excess.fits"):
-        assert [line for line in lines if line.startswith(f"{name}: no part of")]
+    assert lines[0].startswith("of another configuration")
+    assert lines[1].startswith(
+        "  10TeV-50TeV: bkg.fits, bkg_norm_relative.fits, counts.fits,"
+    )
+    assert "significance_0.3deg.fits" in lines[2] and "counts.fits" not in lines[2]
