@@ -117,7 +117,7 @@ def test_bands_and_radii_of_another_configuration_are_named(project):
     said = done.text.splitlines()
     (number,) = (n for n, line in enumerate(said) if "another configuration" in line)
     assert said[number + 1 : number + 3] == [
-        "  results/sky/10TeV-50TeV: 27 files",
+        "  results/sky/10TeV-50TeV: 31 files",
         "  results/sky/1TeV-10TeV: 7 files",
     ]
     bundle = open_bundle(project.folder / "results" / "sky")

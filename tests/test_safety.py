@@ -150,6 +150,6 @@ def test_targets_that_are_none(observed, target):
     observed.change_config(datastore=SHELL)
     before = sorted(path.name for path in observed.folder.iterdir())
     done = observed.snakemake(target)
-    assert done.code != 0 and "No rule to produce" in done.text
+    assert done.code != 0 and "There is no target" in done.text
     after = sorted(path.name for path in observed.folder.iterdir())
     assert after == sorted({*before, ".snakemake"})

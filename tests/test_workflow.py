@@ -147,7 +147,7 @@ def test_no_norm_table_unless_wanted(project):
     assert done.rules == [*expected, "summary"]
     assert not table.exists()
     assert re.search(
-        rf"Of another configuration.*\n  results/sky/{BAND}: table_bkg_norm\.fits\n",
+        rf"Of another configuration.*\n  results/sky/{BAND}: table_bkg_norm\.ecsv, table_bkg_norm\.fits\n",
         done.text,
     )
 
