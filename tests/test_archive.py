@@ -256,7 +256,7 @@ def test_changed_code_and_what_depends_on_it(project):
     code, text = command(project, "verify", ARCHIVE)
     assert code == 3
     assert "code: gammastack/maps/empty_sky.py has changed" in text
-    assert f"would be recomputed: {BAND}/excess.fits, {BAND}/excess_corr" in text
+    assert f"would be recomputed: {BAND}/candidates.ecsv, {BAND}/cand" in text
 
 
 def test_changed_configuration_and_selection(project):

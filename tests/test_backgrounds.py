@@ -106,7 +106,7 @@ def test_search_comes_and_goes(with_source):
         assert code == 0 and "4 input files as they were read" in text, text
     with_source.change_config(exclusion_mask=[{"threshold": 5}], radius="0.2 deg")
     code, text = verified(with_source, "--configfile", "config/config.yaml")
-    assert code == 3 and "exclusion_mask.fits is not made like this" in text
+    assert code == 3 and "exclusion_mask.fits is not made with these settings" in text
 
 
 def verified(project, *options, what="results/sky"):

@@ -126,6 +126,6 @@ def test_bands_and_radii_of_another_configuration_are_named(project):
     assert code == 0
     assert lines[0].startswith("of another configuration")
     assert lines[1].startswith(
-        "  10TeV-50TeV: bkg.fits, bkg_norm_relative.fits, counts.fits,"
+        "  10TeV-50TeV: bkg.fits, bkg_norm_relative.fits, candidates.ecsv,"
     )
     assert "significance_0.3deg.fits" in lines[2] and "counts.fits" not in lines[2]

@@ -28,6 +28,7 @@ from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 def test_cold_run_makes_everything(built):
     assert built.cold.jobs == [
+        f"candidates sky {BAND}",
         "exclusion_mask sky",
         f"maps sky {BAND}",
         "provenance sky",
@@ -50,6 +51,7 @@ def test_cold_run_makes_everything(built):
     tables = ["runs.csv", "table_bkg_norm.csv", "table_bkg_norm.fits"]
     tables += ["runs.ecsv", "table_bkg_norm.ecsv"]
     tables += ["off_statistics.csv", "off_histogram.csv"]
+    tables += ["candidates.ecsv", "candidates.reg"]
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
     expected += ["runs.csv", "runs.ecsv", "exclusion_mask.fits"]
     assert sorted(built.products()) == sorted(
