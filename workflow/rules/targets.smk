@@ -9,6 +9,7 @@ from gammastack.products import TABLE
 from gammastack.targets import unknown_target
 
 
+@cache
 def field_products(name):
     """Return what is made of a field for its own sake."""
     field = settings.fields[name]

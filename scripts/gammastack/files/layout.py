@@ -87,11 +87,10 @@ def outputs_of(step, field=None):
 
 def _expanded(product, field, keep):
     """Expand the product for all bands and radii of the field, except for the wildcards to keep."""
-    values = {"band": _bands(field), "radius": _radii(field), "image": _images(field)}
-    filled = [name for name in values if name in wildcards(product.file)]
+    filled = [name for name in VALUES if f"{{{name}}}" in product.file]
     filled = [name for name in filled if name not in keep]
     outputs = {}
-    for chosen in combinations(*(values[name] for name in filled)):
+    for chosen in combinations(*(VALUES[name](field) for name in filled)):
         name, file = product.name, product.file
         for wildcard, value in zip(filled, chosen, strict=True):
             name += value if wildcard == "radius" else f"_{value}"
@@ -118,6 +117,10 @@ def _images(field):
         if product.dtype and "{band}" in (file := product.file)
         for radius in (field.radii if "{radius}" in file else [""])
     ]
+
+
+# What stands for these wildcards, as functions of a field
+VALUES = {"band": _bands, "radius": _radii, "image": _images}
 
 
 def of_band(outputs, band):
