@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "config": "errors files.layout products sky",
     "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
     "pictures": "errors files.fits files.header files.layout sky",
-    "report": "files.layout files.run maps pictures provenance stacking",
+    "report": "files.candidates files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "config errors files.fits files.header files.layout files.run maps products sky stacking",
     "draft": "config dl3 errors sky",

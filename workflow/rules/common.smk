@@ -33,8 +33,9 @@ else:
     steps = ["run_images", "stack_group", "stack", "maps", "candidates", "report"]
     pool = Pool(lambda: workflow.cores, steps)
     call = pool.run
-    # While the processes get ready, the workflow is planned.
-    pool.warm_up()
+    # While the processes get ready, the workflow is planned. A dry run needs none.
+    if not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+        pool.warm_up()
 
 from gammastack.config.fields import read_config
 from gammastack.config.image_size import require_memory

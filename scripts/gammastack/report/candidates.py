@@ -3,8 +3,7 @@
 from math import floor, log10
 from pathlib import Path
 
-from astropy.table import Table
-
+from gammastack.files.candidates import read_candidates
 from gammastack.report.page import MINUS, fixed, power_of_ten
 
 # So many candidates are listed; the file has all.
@@ -24,17 +23,17 @@ def candidates_context(path):
     dict
         ``columns``, ``rows`` of texts, ``note``, and ``file``.
     """
-    table = Table.read(path, format="ascii.ecsv")
-    with_flux = "flux" in table.colnames
+    table, units, meta = read_candidates(path)
+    with_flux = "flux" in table
     columns = [
         *("name", "RA (deg)", "Dec (deg)", "68 % radius (deg)"),
         *("significance", "after trials", "excess"),
     ]
     if with_flux:
-        columns.append(f"flux ({table['flux'].unit.to_string('fits')})")
+        columns.append(f"flux ({units['flux']})")
     columns += ["width (deg)", "nearest known source", "excluded"]
     rows = []
-    for row in table[:MAX_ROWS]:
+    for row in table.head(MAX_ROWS).to_dict("records"):
         values = [
             *(row["name"], fixed(row["ra"], 4), fixed(row["dec"], 4, "+")),
             *(fixed(row["pos_err"], 4), fixed(row["significance"], 1)),
@@ -52,7 +51,7 @@ def candidates_context(path):
     return {
         "columns": columns,
         "rows": rows,
-        "note": _note(table),
+        "note": _note(meta, len(table)),
         "file": Path(path).name,
     }
 
@@ -69,15 +68,14 @@ def _with_errors(row, name):
     return f"({value} +{high} {MINUS}{low}) {power_of_ten(power)}"
 
 
-def _note(table):
+def _note(meta, n_found):
     """Return what is to be known of the search."""
-    meta = table.meta
     note = (
         f"Peaks of at least {meta['threshold']:g} sigma in disks of {meta['radius']};"
         f" {meta['n_disks']:.0f} disks are independent. The width is that of a fitted"
         " Gaussian, with the point spread; where the fit has not converged, the source is"
         " in the disk around the peak."
     )
-    if len(table) > MAX_ROWS:
-        note += f" The {MAX_ROWS} most significant ones of {len(table)}."
+    if n_found > MAX_ROWS:
+        note += f" The {MAX_ROWS} most significant ones of {n_found}."
     return note
