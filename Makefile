@@ -9,13 +9,17 @@ LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
 # What tests the pages in a browser, which must be installed (Debian: apt install chromium)
 BROWSER_TESTS = playwright==1.65.2
 
-.PHONY: demo test test-lowest lint docs validation lock clean
+.PHONY: demo test test-slow test-lowest lint docs validation lock clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n $(CORES)
+
+# The benchmarks in small, random updates, and more moments at which an invocation is ended
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -n $(CORES) -m slow
 
 # What depends on the inner parts of Snakemake, with its lowest version
 test-lowest: .lowest/ready

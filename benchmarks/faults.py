@@ -189,10 +189,10 @@ def files_in(results):
 
 
 def products(project):
-    """Return hashes of all results by path but for the records, which hold times."""
+    """Return hashes of all results by path but for records and pages, which hold times."""
     results, found = project / "results", {}
     for path in files_in(results):
-        if path.suffix != ".json":
+        if path.suffix != ".json" and path.name != "report.html":
             with open(path, "rb") as file:
                 digest = file_digest(file, "sha256").hexdigest()
             found[str(path.relative_to(results))] = digest

@@ -50,8 +50,16 @@ DAMAGES = [
     (truncate, "run_1002.fits: truncated, or not a FITS file"),
     (remove, "run_1002.fits: no such file, but the HDU index lists it"),
     (events_hdu(no_pointing), "run_1002.fits[EVENTS]: the header has no RA_PNT"),
-    (events_hdu(no_energy), "run_1002.fits[EVENTS]: no column ENERGY"),
-    (events_hdu(not_a_number), "run_1002.fits[EVENTS]: DEADC = 'dead' is not a number"),
+    pytest.param(
+        events_hdu(no_energy),
+        "run_1002.fits[EVENTS]: no column ENERGY",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        events_hdu(not_a_number),
+        "run_1002.fits[EVENTS]: DEADC = 'dead' is not a number",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 

@@ -4,7 +4,11 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from project import ROOT, shell_environment
+
+pytestmark = pytest.mark.slow
 
 
 def run(script, *options):

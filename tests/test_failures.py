@@ -20,8 +20,12 @@ SAID = {"killed": "a worker process was killed", "full": "OSError", "terminated"
 FAULTS = [
     ((), ["killed", "full", "terminated", "killed"]),
     ((MAP,), ["killed", "full", "terminated", "killed"]),
-    ((MAP,), ["full", "terminated", "killed", "full"]),
-    ((MAP,), ["terminated", "killed", "full", "terminated"]),
+    pytest.param(
+        (MAP,), ["full", "terminated", "killed", "full"], marks=pytest.mark.slow
+    ),
+    pytest.param(
+        (MAP,), ["terminated", "killed", "full", "terminated"], marks=pytest.mark.slow
+    ),
 ]
 
 
@@ -223,6 +227,7 @@ def test_what_a_killed_process_has_left_is_no_record(project):
     assert verdict(project) == 0
 
 
+@pytest.mark.slow
 def test_damaged_result_without_the_profile(project, built):
     """A process of one job knows no other jobs: the same command again heals."""
     flip(project.folder / "results" / "sky" / "groups" / "all.fits")

@@ -111,6 +111,7 @@ def new_project(folder):
     return project
 
 
+@pytest.mark.slow
 @settings(
     # The usual number is 100
     max_examples=settings.default.max_examples // 100,

@@ -384,7 +384,12 @@ MOMENTS = [(half + random_numbers.random()) / 2 for half in range(2)]
     [
         (signal.SIGINT, "first run"),
         (signal.SIGKILL, "first run"),
-        *zip([signal.SIGINT, signal.SIGKILL], MOMENTS, strict=True),
+        *(
+            pytest.param(number, moment, marks=pytest.mark.slow)
+            for number, moment in zip(
+                [signal.SIGINT, signal.SIGKILL], MOMENTS, strict=True
+            )
+        ),
     ],
 )
 def test_interrupted_and_started_again(tmp_path, built, number, moment):
