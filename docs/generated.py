@@ -9,7 +9,7 @@ import yaml
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from gammastack.config.fields import SCHEMA, schema
+from gammastack.config.schema import SCHEMA, schema
 
 COMMANDS = Path(__file__).resolve().parents[1] / "scripts"
 # The workflow starts it, and nobody else.
