@@ -328,6 +328,7 @@ def test_pinned_configuration_keeps_what_it_does_not_know():
     assert files == {"inputs/2/b.reg": "a/b.reg", "inputs/3/b.reg": "c/b.reg"}
 
 
+@pytest.mark.slow
 def test_other_checkouts_find_the_images_of_runs_in_a_shared_cache(
     built, project, tmp_path, monkeypatch
 ):

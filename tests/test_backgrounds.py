@@ -93,6 +93,7 @@ def test_search_finds_the_source(with_source):
     assert (difference.abs() < by_hand["bkg_scale_err"]).all()
 
 
+@pytest.mark.slow
 def test_search_comes_and_goes(with_source):
     """The mask is made by one step or the other, and the records of both are there."""
     for name in MORE_PARTS:
@@ -178,6 +179,7 @@ def test_store_without_background_models(with_source):
     assert_allclose(rate, expected, rtol=0.08)
 
 
+@pytest.mark.slow
 def test_acceptance_is_made_again_for_what_it_depends_on(with_source):
     """Without a run, only its zenith bin and the images of that bin are recomputed."""
     background = {"method": "acceptance", "zenith_bins": [0, 14, 90], "degree": 1}

@@ -94,6 +94,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_termination_at_any_moment_ends_the_invocation(project, changed):
     change_events(project)
     done = subprocess.run(
@@ -126,11 +127,17 @@ def test_update_with_a_bad_event_file(project, built):
     assert project.products() == built.products()
 
 
+# An intermediate result, one that others read, a last one, a record, and one of all fields
 DAMAGED = [
-    *("runs/1002.fits", "exclusion_mask.fits", "groups/all.fits", "runs.csv"),
-    *(f"{BAND}/counts.fits", f"{BAND}/significance.fits"),
-    *(f"{BAND}/table_bkg_norm.csv", f"{BAND}/off_statistics.csv"),
+    *("runs/1002.fits", f"{BAND}/counts.fits", f"{BAND}/significance.fits"),
     *("provenance/prov.json", "../summary.csv"),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in (
+            *("exclusion_mask.fits", "groups/all.fits", "runs.csv"),
+            *(f"{BAND}/table_bkg_norm.csv", f"{BAND}/off_statistics.csv"),
+        )
+    ),
 ]
 ON_DEMAND = ["doctor.csv", "archive.zip", f"{BAND}/significance.png"]
 
@@ -191,6 +198,7 @@ def test_nothing_is_deleted_while_another_invocation_is_at_work(project):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_damaged_result_on_demand_is_made_again(project):
     for name in MORE_PARTS:
         shutil.copy(ROOT / name, project.folder)

@@ -723,6 +723,7 @@ def test_hess_release_without_index(hess_store, tmp_path):
 # The workflow
 
 
+@pytest.mark.slow
 def test_products_without_index_are_the_same(project):
     """Bit for bit, if the headers say of the zenith angle what the index says."""
     store = project.folder / "store"

@@ -178,6 +178,7 @@ def test_run_removed_from_the_store(project, simulated_store):
     assert project.plan() == sorted(STACK)
 
 
+@pytest.mark.slow
 def test_removed_run_and_cores_leave_the_result_of_a_build_from_scratch(
     project, tmp_path
 ):

@@ -159,6 +159,7 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
     assert set(others) <= {"runs", "groups"}
 
 
+@pytest.mark.slow
 def test_the_python_class_adds_up_the_same_groups(pool, tmp_path, monkeypatch):
     """Bit by bit; in one go the sums are the same but for the rounding."""
     project = new_project(tmp_path / "project")

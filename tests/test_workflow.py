@@ -102,6 +102,7 @@ def test_two_fields_share_a_run(project):
     assert not [job for job in done.jobs if " sky" in job]
 
 
+@pytest.mark.slow
 def test_without_the_profile_results_are_the_same(project, tmp_path):
     """Up to a stack of one run: each job starts a process of its own."""
     settings = {**SETTINGS, "observations": {"obs_ids": [1001]}}

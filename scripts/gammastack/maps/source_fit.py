@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import ndtr, xlogy
 
 from gammastack.sky.kernels import elliptic_distance
@@ -69,6 +68,9 @@ def fit_source(counts, bkg, use, peak, radius):
     -------
     SourceFit
     """
+    # It is slow to import, and many fields have no peak to fit.
+    from scipy.optimize import minimize
+
     radius = tuple(max(length, 0.5) for length in radius)
     window = _window(counts.shape, peak, radius)
     n, mu = counts[window].astype(float), bkg[window]
