@@ -49,7 +49,11 @@ def not_a_number(hdu):
 DAMAGES = [
     (truncate, "run_1002.fits: truncated, or not a FITS file"),
     (remove, "run_1002.fits: no such file, but the HDU index lists it"),
-    (events_hdu(no_pointing), "run_1002.fits[EVENTS]: the header has no RA_PNT"),
+    pytest.param(
+        events_hdu(no_pointing),
+        "run_1002.fits[EVENTS]: the header has no RA_PNT",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         events_hdu(no_energy),
         "run_1002.fits[EVENTS]: no column ENERGY",

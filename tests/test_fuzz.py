@@ -45,6 +45,7 @@ def outcomes_of(table, *classes):
     return {*chosen["outcome"]}
 
 
+@pytest.mark.slow
 def test_every_mutant_has_an_outcome(sample):
     table, text = sample
     assert len(table) == 100
