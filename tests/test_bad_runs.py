@@ -177,7 +177,7 @@ def test_too_many_damaged_files_stop_before_any_map(project):
         assert 'href="sky/report.html"' in page
     project.change_config(observations={"exclude": [1002, 1003]})
     done = project.snakemake()
-    assert "tells of an update that failed" in done.text
+    assert "as a failed update does" in done.text
     page = (project.folder / "results" / "index.html").read_text()
     assert "truncated" not in page and 'href="sky/report.html"' in page
 

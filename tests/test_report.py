@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 from gammastack.files.layout import band_products
 from gammastack.maps.disks import counts_in_disk
+from gammastack.maps.position import counts_at, disk_pixels, growth
 from gammastack.pictures.pixels import reduced
 from gammastack.pictures.scale import Scale, scale_of
 from gammastack.report.contents import READ
@@ -21,7 +22,6 @@ from gammastack.report.images import position_grid
 from gammastack.report.page import general, render
 from gammastack.report.quantised import decode, encode
 from gammastack.report.runs import MAX_ROWS, run_rows
-from gammastack.report.target import counts_at, disk_pixels, growth
 from gammastack.sky.geometry import ImageGeometry
 from test_steps import BAND, Chain
 
@@ -276,12 +276,15 @@ def test_colours():
     assert (nothing.low, nothing.high) == (-1, 1)
 
 
-def test_reduced_images_keep_their_peaks():
+def test_reduced_images_are_means_of_what_is_known():
     image = np.zeros((7, 9))
-    image[5, 4], image[0, 8] = 3, -2
+    image[5, 4], image[0, 8], image[:3, :3], image[6] = 3, -2, np.nan, 4
+    image[2, 2] = 7
     small, factor = reduced(image, 4)
-    assert factor == 3 and small.shape == (3, 3)
-    assert small[1, 1] == 3 and small[0, 2] == -2
+    assert factor == 3
+    expected = [[7, 0, -2 / 9], [0, 3 / 9, 0], [4, 4, 4]]
+    assert_allclose(small, expected)
+    assert np.isnan(reduced(np.full((4, 4), np.nan), 2)[0]).all()
     assert reduced(image, 9)[1] == 1
 
 

@@ -12,6 +12,8 @@ from gammastack.files.header import read_image
 from gammastack.files.layout import IMAGES, NO_UNITS, product_at
 from gammastack.files.run import RunFile
 from gammastack.maps.disks import KNOWN, ON_OFF, counts_in_disk
+from gammastack.maps.position import counts_at, disk_pixels
+from gammastack.maps.significance import significance
 from gammastack.products import TABLE
 from gammastack.sky.radius import Radius
 from gammastack.sky.sphere import separation, unit_vectors
@@ -174,7 +176,7 @@ def runs_at(band, ra, dec):
         raise InputError(f"{band}: no significance, only counts: no excess of the runs")
     _, geometry, header = read_image(band / "significance.fits")
     pixel = pixel_at(geometry, ra, dec, band)
-    disk = radius_of(header).on(geometry)
+    pixels = disk_pixels(geometry, (ra, dec), radius_of(header).on(geometry))
     # An empty text is no missing value.
     table = pd.read_csv(band / "runs.csv", keep_default_na=False)
     rows = []
@@ -183,7 +185,7 @@ def runs_at(band, ra, dec):
         if row["status"] == "used":
             path = band.parent / "runs" / f"{row['OBS_ID']}.fits"
             run = RunFile(path, geometry).images(band.name)
-            if (in_disk := _in_run(run, row, geometry, pixel, disk)) is None:
+            if (in_disk := _in_run(run, row, geometry, pixel, pixels)) is None:
                 continue
             offset = separation(unit_vectors(ra, dec), unit_vectors(run.ra, run.dec))
             seen |= {"offset": float(offset), "livetime": run.livetime, **in_disk}
@@ -191,7 +193,7 @@ def runs_at(band, ra, dec):
     return pd.DataFrame(rows, columns=RUN_COLUMNS)
 
 
-def _in_run(run, row, geometry, pixel, disk):
+def _in_run(run, row, geometry, pixel, pixels):
     """Return what a run has in the disk around a pixel of the field; None without coverage."""
     rows, columns = geometry.placement(run.geometry)
     at = pixel[0] - rows.start, pixel[1] - columns.start
@@ -200,13 +202,12 @@ def _in_run(run, row, geometry, pixel, disk):
         return None
     if not covered[at]:
         return None
-    images = {"counts": run.counts, "bkg": background_of(run, row)}
-    measured = counts_in_disk(images, disk, covered)
+    n, mu = counts_at(run, background_of(run, row), pixels, geometry)
     return {
-        "counts": int(measured.n[at]),
-        "bkg": measured.background[at],
-        "excess": measured.excess[at],
-        "significance": measured.significance()[at],
+        "counts": n,
+        "bkg": mu,
+        "excess": n - mu,
+        "significance": float(significance(n, mu)),
     }
 
 

@@ -32,6 +32,9 @@ STEPS = {
     "summary": (),
 }
 
+# Targets that are neither files nor fields
+TARGETS = ("all", "archive", "doctor", "figures")
+
 # A product is made for its own sake, as a step on the way, to record how others were
 # made, or because somebody asks for it.
 FINAL, INTERMEDIATE, RECORD, ON_DEMAND = "final", "intermediate", "record", "on demand"

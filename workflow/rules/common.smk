@@ -197,8 +197,8 @@ def parameters_of(step_name, upstream=(), contents=None, **named):
     step_name : str
     upstream : sequence of callable
         Return, for the wildcards of a job, the recipes of the jobs that it depends on.
-    contents : callable, optional
-        Returns names and hashes of the files that count by content.
+    contents : list or callable, optional
+        Names and hashes of the files that count by content.
     **named
         Arguments of the function ``run`` of the step, or functions that return them for
         the wildcards of a job. They are one parameter of the rule: Snakemake takes longer

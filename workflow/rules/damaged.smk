@@ -63,8 +63,8 @@ def discard_damaged_products():
     for path in altered_results(records, contents.sha256):
         text = f"{path}: damaged result: it is made again"
         if path == Path(RESULTS) / "index.html":
-            # A failed update has written to it, see screen.smk.
-            text = f"{path} tells of an update that failed: it is made again"
+            # A failed update writes to it, see screen.smk.
+            text = f"{path} was written to, as a failed update does: it is made again"
         if workflow.dryrun or workflow.touch:
             print(f"WARNING: {text}", file=sys.stderr)
         else:

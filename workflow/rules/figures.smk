@@ -1,27 +1,16 @@
 # Images as figures for talks and papers, on demand.
 
-from gammastack.files.layout import image_product
+from gammastack.files.layout import images_of
 
 # The target `figures` makes these of all fields, with the first radius.
 MAIN_IMAGES = ("significance", "excess_corr", "flux_corr", "counts")
-
-
-def images_of_band(wildcards):
-    """Return the names of the images of a band, with their radius."""
-    folder = f"{wildcards.field}/{wildcards.band}/"
-    names = (
-        path.removeprefix(folder)
-        for path in final_products(field_of(wildcards))
-        if path.startswith(folder)
-    )
-    return [name.removesuffix(".fits") for name in names if image_product(name)]
 
 
 def inputs_of_figure(wildcards):
     """Return an image, and what its figure needs besides."""
     field, name = field_of(wildcards), wildcards.image
     folder = f"{RESULTS}/{wildcards.field}"
-    if name not in (known := images_of_band(wildcards)):
+    if name not in (known := images_of(field)):
         raise Error(
             f"{folder}/{wildcards.band} has no image {name}; its images are"
             f" {', '.join(known)}"

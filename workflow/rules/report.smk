@@ -3,6 +3,9 @@
 from gammastack.files.layout import band_products
 from gammastack.report.contents import READ, page_sources
 
+# The same for all pages, so it is looked at once
+PAGE_SOURCES = names_and_contents(lambda wildcards: page_sources())(None)
+
 
 def inputs_of_report(wildcards):
     """Return what the page of a field shows, by product and band."""
@@ -42,7 +45,7 @@ for variant in variants("report"):
             **parameters_of(
                 "report",
                 upstream=[recipes_of_stack, recipes_of_maps, recipes_of_candidates],
-                contents=names_and_contents(lambda wildcards: page_sources()),
+                contents=PAGE_SOURCES,
                 field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
                 energy_bands=of_field("energy_bands"),

@@ -29,7 +29,7 @@ rule summary:
         **parameters_of(
             "summary",
             upstream=[recipes_of_fields],
-            contents=names_and_contents(lambda wildcards: page_sources()),
+            contents=PAGE_SOURCES,
         ),
     run:
         perform(input, output, params, log)

@@ -5,7 +5,7 @@ from itertools import filterfalse
 
 from gammastack.archive.bundle import is_product
 from gammastack.files.layout import all_products
-from gammastack.products import TABLE
+from gammastack.products import TABLE, TARGETS
 from gammastack.targets import unknown_target
 
 
@@ -71,7 +71,7 @@ def check_targets():
             for part in Path(target).parts
             for name in get_close_matches(part, settings.fields, n=1)
         ]
-        names = [*settings.fields, "all", "archive", "doctor", "figures"]
+        names = [*settings.fields, *TARGETS]
         bands = {
             band for field in settings.fields.values() for band in field.energy_bands
         }

@@ -17,14 +17,14 @@ from gammastack.config.quantities import quantity
 from gammastack.config.schema import examples, schema, validate
 from gammastack.errors import InputError
 from gammastack.files.layout import SIMULATED_STORE
-from gammastack.products import STEPS
+from gammastack.products import STEPS, TARGETS
 from gammastack.sky.exclusion_files import file_of, with_file
 from gammastack.sky.radius import Radius
 
 # Fields cannot have these names: the results folder uses them, or they are other targets.
 TAKEN = (
     *(SIMULATED_STORE, "index.html", "summary.csv", "summary.ecsv", "provenance"),
-    *("all", "archive", "figures", *STEPS),
+    *(*TARGETS, *STEPS),
 )
 
 

@@ -107,7 +107,7 @@ def _radii(field):
     return () if field is None else field.radii
 
 
-def _images(field):
+def images_of(field):
     """Return the names of the images of a band, with their radius."""
     if field is None:
         return ()
@@ -120,7 +120,7 @@ def _images(field):
 
 
 # What stands for these wildcards, as functions of a field
-VALUES = {"band": _bands, "radius": _radii, "image": _images}
+VALUES = {"band": _bands, "radius": _radii, "image": images_of}
 
 
 def of_band(outputs, band):

@@ -1,11 +1,11 @@
 """What a page says about an energy band: numbers, pictures and data of its charts."""
 
 from gammastack.files.layout import IMAGES
+from gammastack.maps.position import counts_at, disk_pixels, growth
 from gammastack.report.candidates import candidates_context
 from gammastack.report.images import pictures, thumbnails, viewer
 from gammastack.report.page import fixed, general
 from gammastack.report.quantised import rounded
-from gammastack.report.target import counts_at, disk_pixels, growth
 from gammastack.stacking.run_table import background_of
 
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from gammastack.files.layout import product_at, unit_of
 from gammastack.report.history import compare_states
-from gammastack.report.images import picture
+from gammastack.report.images import picture, position_grid
 from gammastack.report.page import render
 from gammastack.report.runs import run_rows, verdicts
 from gammastack.version import __version__
@@ -45,6 +45,7 @@ def field_page(results, contexts, states, provenance, files):
         radius=results.radius.label if "significance" in first.images else "",
         bands=contexts,
         overlay=results.overlay,
+        grid=position_grid(results.geometry),
         frame=results.overlay and Markup(results.overlay.svg),
         n_runs=len(runs),
         counts_of_status=none_of_status | runs["status"].value_counts().to_dict(),

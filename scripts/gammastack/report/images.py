@@ -90,8 +90,7 @@ def viewer(band, n_bands):
     -------
     dict
         ``map``: the significance as text, ``step`` of its values, its ``shape``, and
-        ``factor``: pixels of the map in a row of its pixels; ``grid`` of positions; and
-        ``galactic``, the matrix that rotates them.
+        ``factor``: pixels of the map in a row of its pixels.
     """
     image = band.images["significance"]
     side = _largest_side(image.shape, VIEWER_PIXELS // n_bands)
@@ -101,13 +100,22 @@ def viewer(band, n_bands):
         "step": STEP,
         "shape": list(small.shape),
         "factor": factor,
-        "grid": position_grid(band.geometry),
-        "galactic": rotation_from_icrs("galactic").round(10).tolist(),
     }
 
 
 def position_grid(geometry):
-    """Return ICRS unit vectors of pixels on a grid, from which a page interpolates positions."""
+    """Return what a page needs to know the position of each pixel.
+
+    Parameters
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+
+    Returns
+    -------
+    dict
+        ICRS unit ``vectors`` of pixels on a grid of ``nx`` by ``ny`` nodes, ``step`` pixels
+        apart, between which it interpolates; ``galactic``, the matrix that rotates them.
+    """
     ny, nx = geometry.shape
     x, y = (np.arange(0, n - 1 + GRID_STEP, GRID_STEP) for n in (nx, ny))
     vectors = geometry.vectors(*np.meshgrid(x, y)).reshape(3, -1).T
@@ -115,6 +123,7 @@ def position_grid(geometry):
         "step": GRID_STEP,
         "nx": len(x),
         "ny": len(y),
+        "galactic": rotation_from_icrs("galactic").round(10).tolist(),
         "vectors": [
             [round(part, 8) if np.isfinite(part) else None for part in vector]
             for vector in vectors.tolist()

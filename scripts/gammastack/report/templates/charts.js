@@ -55,11 +55,16 @@ function padded(chart, low, high) {
   return [low - margin, high + margin];
 }
 
+/** Return a range that has room for the error bars. */
+function withErrors(values, errors) {
+  const ends = values.flatMap((value, i) => [value - errors[i], value + errors[i]]);
+  return () => padded(null, ends.reduce((a, b) => Math.min(a, b)), ends.reduce((a, b) => Math.max(a, b)));
+}
+
 function normChart(data, x, label, values) {
   const [position, norm, error, outlier, names] = sorted([x, data.norm, data.error, data.outlier, data.obs_id]);
-  const low = Math.min(...norm.map((value, i) => value - error[i])), high = Math.max(...norm.map((value, i) => value + error[i]));
   return [{
-    scales: { x: { time: false, range: padded }, y: { range: () => padded(null, low, high) } },
+    scales: { x: { time: false, range: padded }, y: { range: withErrors(norm, error) } },
     axes: [axis(label, values && { values }), axis("background norm")],
     series: [{ label }, points],
     hooks: { draw: [errorBars(error, outlier, names)] },
@@ -83,7 +88,7 @@ const KINDS = {
     (values) => values.map((value) => (value === null || value < 0.5 ? null : value)))]]],
   growth: (data) => [
     [{
-      scales: { x: { time: false, range: (chart, low, high) => [0, high * 1.03] }, y: { range: padded } },
+      scales: { x: { time: false, range: (chart, low, high) => [0, high * 1.03] }, y: { range: withErrors(data.excess, data.error) } },
       axes: [axis("livetime (h)"), axis("excess (counts)")],
       series: [{ label: "h" }, { ...points, label: "excess" }],
       hooks: { draw: [errorBars(data.error)] },

@@ -51,6 +51,7 @@ function sexagesimal(ra, dec) {
 }
 
 function startViewer(viewer) {
+  const grid = JSON.parse(document.getElementById("grid").textContent);
   const data = JSON.parse(viewer.querySelector("script[type='application/json']").textContent);
   const pixels = viewer.querySelector(".pixels");
   const output = viewer.querySelector("output");
@@ -81,11 +82,11 @@ function startViewer(viewer) {
     const y = row * data.factor + (data.factor - 1) / 2;
     const step = steps[row * nx + column];
     const value = step === -32768 ? "not known" : `${signed(step * data.step, 2)} σ`;
-    const vector = skyVector(data.grid, x, y);
+    const vector = skyVector(grid, x, y);
     let position = "off the sky";
     if (vector) {
       const [ra, dec] = degrees(vector);
-      const [l, b] = degrees(data.galactic.map((axis) => axis.reduce((sum, part, k) => sum + part * vector[k], 0)));
+      const [l, b] = degrees(grid.galactic.map((axis) => axis.reduce((sum, part, k) => sum + part * vector[k], 0)));
       position = `RA ${ra.toFixed(3)}°, Dec ${signed(dec, 3)}° (${sexagesimal(ra, dec)}), l ${l.toFixed(3)}°, b ${signed(b, 3)}°`;
     }
     output.textContent = `${value} at ${position}; pixel ${Math.round(x) + 1}, ${Math.round(y) + 1}`;

@@ -22,15 +22,17 @@ def disk_pixels(geometry, position, radius):
     rows, columns : ndarray of int
         Of the pixels on the image; none if the position is not on it.
     """
-    x, y, inside = geometry.pixel_index(*(np.atleast_1d(part) for part in position))
+    row, column, inside = geometry.pixel_index(
+        *(np.atleast_1d(part) for part in position)
+    )
     if not inside.any():
         return np.zeros(0, int), np.zeros(0, int)
-    row, column = int(x[0]), int(y[0])
     kernel = disk_kernel(radius)
-    rows, columns = np.nonzero(kernel)
     rows, columns = (
-        rows + row - kernel.shape[0] // 2,
-        columns + column - kernel.shape[1] // 2,
+        axis + middle[0] - size // 2
+        for axis, middle, size in zip(
+            np.nonzero(kernel), (row, column), kernel.shape, strict=True
+        )
     )
     ny, nx = geometry.shape
     on_image = (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
