@@ -79,17 +79,14 @@ def read_candidates(path):
     Returns
     -------
     table : pandas.DataFrame
-    units : dict of str to str
-        By column.
     meta : dict
     """
     text = Path(path).read_text(encoding="utf-8")
     # The first line of the header, %ECSV 1.0, is none of YAML.
     lines = [line[2:] for line in text.splitlines() if line.startswith("# ")][1:]
     header = yaml.load("\n".join(lines), YAML)
-    units = {column["name"]: column.get("unit", "") for column in header["datatype"]}
     table = pd.read_csv(StringIO(text), comment="#", sep=" ")
-    return table, units, dict(header["meta"])
+    return table, dict(header["meta"])
 
 
 def _order(columns):

@@ -52,7 +52,7 @@ def band_context(results, band):
             "thumbnails": thumbnails(band, runs, results.disk),
         }
     if path := band.paths.get("candidates"):
-        context["candidates"] = candidates_context(path)
+        context["candidates"] = candidates_context(path, band.units.get("flux_corr"))
     context["summaries"] = _summaries(context)
     return context
 

@@ -10,27 +10,28 @@ from gammastack.report.page import MINUS, fixed, power_of_ten
 MAX_ROWS = 50
 
 
-def candidates_context(path):
+def candidates_context(path, flux_unit):
     """Return what a page shows of the candidates of a band.
 
     Parameters
     ----------
     path : path
         ECSV file.
+    flux_unit : str, or None
+        None without fluxes.
 
     Returns
     -------
     dict
         ``columns``, ``rows`` of texts, ``note``, and ``file``.
     """
-    table, units, meta = read_candidates(path)
-    with_flux = "flux" in table
+    table, meta = read_candidates(path)
     columns = [
         *("name", "RA (deg)", "Dec (deg)", "68 % radius (deg)"),
         *("significance", "after trials", "excess"),
     ]
-    if with_flux:
-        columns.append(f"flux ({units['flux']})")
+    if flux_unit:
+        columns.append(f"flux ({flux_unit})")
     columns += ["width (deg)", "nearest known source", "excluded"]
     rows = []
     for row in table.head(MAX_ROWS).to_dict("records"):
@@ -40,7 +41,7 @@ def candidates_context(path):
             fixed(row["significance_post"], 1),
             _with_errors(row, "excess"),
         ]
-        if with_flux:
+        if flux_unit:
             values.append(_with_errors(row, "flux"))
         width = f"{fixed(row['sigma'], 3)} ± {fixed(row['sigma_err'], 3)}"
         if row["fit"] != "ok":
