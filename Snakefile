@@ -34,7 +34,7 @@ if is_main_process:
     check_results()
     check_observations()
     around_planning(
-        [warn_of_triggers, check_targets, discard_damaged_products],
+        [lift_rate_limit, warn_of_triggers, check_targets, discard_damaged_products],
         [show_what_is_known],
     )
     explain_dry_run(say_what_has_changed)

@@ -105,7 +105,6 @@ onstart:
 
 onsuccess:
     say_at_exit(say_what_was_made)
-    leave_at_once()
 
 
 def say_on_the_page():
@@ -119,4 +118,3 @@ onerror:
     if refusals and is_main_process:
         say_on_the_page()
     say_at_exit(say_what_failed)
-    leave_at_once()

@@ -54,6 +54,16 @@ def around_planning(before, after):
     workflow._build_dag = planned
 
 
+def lift_rate_limit():
+    """Let jobs that run here start as soon as there are cores (--max-jobs-per-timespan).
+
+    With a limit, each round of the scheduler causes another one a second later, in which
+    it looks at all jobs that are ready: a tenth of the time of a cold build.
+    """
+    if workflow.local_exec:
+        workflow.scheduling_settings.max_jobs_per_timespan = None
+
+
 def is_planning():
     """Whether Snakemake decides on the jobs: before it has a scheduler, in the main process."""
     return (
@@ -223,13 +233,3 @@ def end_gracefully(scheduler, *_):
 
 
 JobScheduler.exit_gracefully = end_gracefully
-
-
-def leave_at_once():
-    """Cancel the timers of the rate limit (--max-jobs-per-timespan).
-
-    Snakemake leaves them behind, and Python would wait for them at the end: for up to 1 s.
-    """
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.cancel()

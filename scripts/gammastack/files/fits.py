@@ -9,7 +9,7 @@ Format: FITS standard 4.0, https://fits.gsfc.nasa.gov/standard40/fits_standard40
 
 import gzip
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from pathlib import Path
 
@@ -305,4 +305,10 @@ def _read_header(content, start):
         # This is the last card except for blanks.
         if block.rstrip()[-3:] == b"END" and len(block.rstrip()) % CARD == 3:
             break
-    return fits.Header.fromstring(bytes(content[start:stop])), stop
+    return _parsed(bytes(content[start:stop])), stop
+
+
+# The images of a band are followed by the same tables.
+@lru_cache(maxsize=8)
+def _parsed(text):
+    return fits.Header.fromstring(text)
