@@ -19,7 +19,7 @@ from project import BAND, RUNS, SETTINGS, Project
 
 IMAGES = [f"run_images sky {obs_id}" for obs_id in RUNS]
 MASK = ["exclusion_mask sky"]
-MAPS = [f"maps sky {BAND}", f"candidates sky {BAND}", "provenance sky", "report sky"]
+MAPS = [f"maps sky {BAND}", "provenance sky", "report sky"]
 MAPS += ["summary"]
 STACK = ["stack_group sky all", "stack sky", *MAPS]
 
@@ -61,7 +61,7 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
             MAPS,
         ),
         ({"ul_confidence": 0.9}, "ul_confidence 0.95 -> 0.9", MAPS),
-        ({"candidate_threshold": 5}, "candidate_threshold 4 -> 5", MAPS[1:-1]),
+        ({"candidate_threshold": 5}, "candidate_threshold 4 -> 5", MAPS),
         ({"max_bad_runs": 3}, "max_bad_runs 1 -> 3", STACK[1:]),
         ({"max_bad_runs": 1}, "Nothing to be done", []),
         ({"on_bad_run": "stop"}, "max_bad_runs 1 -> 0", STACK[1:]),
@@ -78,7 +78,7 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
         (
             {"energy_bands": [["1 TeV", "10 TeV"], ["10 TeV", "50 TeV"]]},
             "energy_bands 1TeV-10TeV -> [1TeV-10TeV, 10TeV-50TeV]",
-            ["maps sky 10TeV-50TeV", "candidates sky 10TeV-50TeV", *IMAGES, *STACK],
+            ["maps sky 10TeV-50TeV", *IMAGES, *STACK],
         ),
         (
             {"width": "2.5 deg"},

@@ -125,18 +125,9 @@ class Chain:
             names += ["off", "acceptance", "acceptance_off"] if field.has_ring else []
             inputs = {name: self.stacked[f"{name}_{band}"] for name in names}
             inputs["mask"] = masks["exclusion_mask"]
-            maps = self.step("maps", inputs, *settings, band=band)
-            inputs |= {
-                name: path
-                for name, path in maps.items()
-                if name.startswith("significance")
-            }
             # There are no sources
-            self.step(
-                *("candidates", inputs, "image", "radii", "ul_confidence"),
-                params={"candidate_threshold": 2.5},
-                band=band,
-            )
+            threshold = {"candidate_threshold": 2.5}
+            self.step("maps", inputs, *settings, params=threshold, band=band)
         return self
 
     def path(self, name, band=BAND):

@@ -28,7 +28,6 @@ from project import BAND, ROOT, RUNS, SETTINGS, Project
 
 def test_cold_run_makes_everything(built):
     assert built.cold.jobs == [
-        f"candidates sky {BAND}",
         "exclusion_mask sky",
         f"maps sky {BAND}",
         "provenance sky",
@@ -146,7 +145,7 @@ def test_no_norm_table_unless_wanted(project):
     table.unlink()
     project.change_config(save_bkg_scale=False, ncounts_min=1)
     done = project.snakemake()
-    expected = ["candidates", "maps", "provenance", "report", "stack", "stack_group"]
+    expected = ["maps", "provenance", "report", "stack", "stack_group"]
     assert done.rules == [*expected, "summary"]
     assert not table.exists()
     assert re.search(

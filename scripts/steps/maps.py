@@ -1,11 +1,13 @@
-"""Make the maps of a field in one energy band, for all correlation radii."""
+"""Make the maps of a field in one energy band, and find candidates for sources in them."""
 
 import numpy as np
 import pandas as pd
 
 from gammastack.files.band import read_band, with_radius, write_images
+from gammastack.files.candidates import write_candidates, write_regions
 from gammastack.files.fits import read
 from gammastack.files.layout import of_radius
+from gammastack.maps.candidates import find_candidates
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.empty_sky import (
     BINS,
@@ -15,11 +17,21 @@ from gammastack.maps.empty_sky import (
     off_statistics,
 )
 from gammastack.maps.flux import flux, flux_maps
-from gammastack.products import EXPOSURE
+from gammastack.products import EXPOSURE, FLUX
 from gammastack.sky.geometry import ImageGeometry
 
 
-def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensitivity):
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    image,
+    radii,
+    candidate_threshold,
+    ul_confidence,
+    n_sigma_sensitivity,
+):
     geometry = ImageGeometry.create(**image)
     inputs = dict(inputs)
     mask = read(inputs.pop("mask"))["PRIMARY"].image > 0
@@ -30,11 +42,12 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
         maps["flux"] = flux(maps["excess"], exposure)
     paths = {name: outputs[name] for name in maps}
     write_images(paths, maps, geometry, provenance, integral)
-    warnings, rows, columns = (
-        [],
-        [],
-        {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)},
-    )
+    settings = {
+        "ul_confidence": ul_confidence,
+        "n_sigma_sensitivity": n_sigma_sensitivity,
+    }
+    warnings, rows, significances = [], [], {}
+    columns = {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
     for suffix, radius in radii.items():
         in_pixels = radius.on(geometry)
         measured = counts_in_disk(images, in_pixels)
@@ -44,10 +57,7 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
             maps |= flux_maps(measured, in_disk, ul_confidence, n_sigma_sensitivity)
         if "off" in images:
             maps["alpha"] = measured.alpha
-        more = {
-            "ul_confidence": ul_confidence,
-            "n_sigma_sensitivity": n_sigma_sensitivity,
-        }
+        significances[radius.label.replace(" ", "")] = maps["significance"]
         significance, bkg = off_significance(images, mask, in_pixels)
         row = off_statistics(significance, bkg, in_pixels)
         rows.append({"radius": radius.label, **row})
@@ -58,7 +68,7 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
                 ("OFFMEAN", row["mean"], "of the significance outside the exclusions"),
                 ("OFFWIDTH", row["width"], "its standard deviation"),
             ]
-        of_maps = with_radius(provenance, radius, more, cards)
+        of_maps = with_radius(provenance, radius, settings, cards)
         write_images(of_radius(outputs, suffix), maps, geometry, of_maps, integral)
         if odd := not_as_expected(row):
             where = geometry.position(*_peak(significance))
@@ -69,6 +79,31 @@ def run(inputs, outputs, origin, *, image, radii, ul_confidence, n_sigma_sensiti
             )
     pd.DataFrame(rows).to_csv(outputs["off_statistics"], index=False)
     pd.DataFrame(columns).to_csv(outputs["off_histogram"], index=False)
+    radius = next(iter(radii.values()))
+    in_pixels = radius.on(geometry)
+    candidates, search = find_candidates(
+        *(images, significances, mask, geometry, in_pixels),
+        *(candidate_threshold, ul_confidence),
+    )
+    meta = {
+        "field": provenance.field_name,
+        "band": provenance.band,
+        "energy_band": provenance.energy_band,
+        "energy_unit": "TeV",
+        "radius": radius.label,
+        "threshold": candidate_threshold,
+        "ul_confidence": ul_confidence,
+        **search,
+    }
+    write_candidates(outputs["candidates"], candidates, FLUX[integral], meta)
+    in_deg = in_pixels[1] / geometry.in_pixels(1)[1]
+    write_regions(outputs["candidates_reg"], candidates, in_deg)
+    if search["n_found"] > search["n_kept"]:
+        warnings.append(
+            f"{search['n_found']} peaks are above {candidate_threshold:g} sigma, of which"
+            f" the {search['n_kept']} most significant ones are kept; is the background"
+            " right?"
+        )
     return warnings
 
 

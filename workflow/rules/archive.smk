@@ -66,7 +66,7 @@ for variant in variants("provenance"):
         params:
             **parameters_of(
                 "provenance",
-                upstream=[recipes_of_stack, recipes_of_maps, recipes_of_candidates],
+                upstream=[recipes_of_stack, recipes_of_maps],
             ),
         run:
             perform(input, output, params, log)

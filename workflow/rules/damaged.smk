@@ -8,7 +8,7 @@ from gammastack.provenance.records import altered_results
 
 # Steps with results that no other step reads
 LAST_STEPS = (
-    *("acceptance", "stack", "maps", "candidates", "provenance", "summary"),
+    *("acceptance", "stack", "maps", "provenance", "summary"),
     *("report", "figure", "doctor", "archive_of_field"),
 )
 

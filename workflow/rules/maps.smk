@@ -1,4 +1,5 @@
-# Maps of a field in one energy band, and how they look where there are no sources.
+# Maps of a field in one energy band, how they look where there are no sources, and candidates
+# for sources.
 
 
 def inputs_of_maps(wildcards):
@@ -33,6 +34,7 @@ for variant in variants("maps"):
                 upstream=[recipes_of_stack],
                 image=of_field("image"),
                 radii=of_field("radii"),
+                candidate_threshold=of_field("candidate_threshold"),
                 ul_confidence=of_field("ul_confidence"),
                 n_sigma_sensitivity=of_field("n_sigma_sensitivity"),
             ),
@@ -46,45 +48,3 @@ def recipes_of_maps(wildcards):
     if field.has_background:
         for band in field.energy_bands:
             yield recipe("maps", field=field.name, band=band)
-
-
-def inputs_of_candidates(wildcards):
-    """Return the images that candidates are found in, and described by."""
-    folder = f"{RESULTS}/{wildcards.field}/{wildcards.band}"
-    names = [f"significance{suffix}" for suffix in field_of(wildcards).radii]
-    maps = {name: f"{folder}/{name}.fits" for name in names}
-    return inputs_of_maps(wildcards) | maps
-
-
-for variant in variants("candidates"):
-
-    rule:
-        name:
-            variant.name
-        input:
-            unpack(inputs_of_candidates),
-        output:
-            **variant.outputs,
-        log:
-            record_of("candidates"),
-        wildcard_constraints:
-            field=variant.fields,
-        params:
-            **parameters_of(
-                "candidates",
-                upstream=[recipes_of_stack, recipes_of_maps],
-                image=of_field("image"),
-                radii=of_field("radii"),
-                candidate_threshold=of_field("candidate_threshold"),
-                ul_confidence=of_field("ul_confidence"),
-            ),
-        run:
-            perform(input, output, params, log)
-
-
-def recipes_of_candidates(wildcards):
-    """Yield the recipes of the candidates of a field in all bands, if it has any."""
-    field = field_of(wildcards)
-    if field.has_background:
-        for band in field.energy_bands:
-            yield recipe("candidates", field=field.name, band=band)

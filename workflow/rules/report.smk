@@ -44,7 +44,7 @@ for variant in variants("report"):
         params:
             **parameters_of(
                 "report",
-                upstream=[recipes_of_stack, recipes_of_maps, recipes_of_candidates],
+                upstream=[recipes_of_stack, recipes_of_maps],
                 contents=PAGE_SOURCES,
                 field=lambda wildcards: wildcards.field,
                 image=of_field("image"),

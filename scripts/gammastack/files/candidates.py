@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from astropy.table import Column, Table
+
+from gammastack.files.tables import header
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Unit and meaning of each column; NaN stands for what is not known.
@@ -61,16 +62,16 @@ def write_candidates(path, columns, flux_unit, meta):
     meta : dict
         What else is to be known, of numbers and text.
     """
-    table = Table(meta=meta)
-    for name in _order(columns):
-        unit, text = COLUMNS.get(name, ("", "at the same position"))
-        table[name] = Column(
-            columns[name],
-            dtype=DTYPES.get(name, float),
-            unit=(flux_unit if name in FLUXES else unit) or None,
-            description=text or None,
-        )
-    table.write(path, format="ascii.ecsv", overwrite=True)
+    names = list(_order(columns))
+    known = {name: COLUMNS.get(name, ("", "at the same position")) for name in names}
+    units = {name: unit for name, (unit, _) in known.items()}
+    units |= dict.fromkeys(FLUXES, flux_unit)
+    descriptions = {name: text for name, (_, text) in known.items()}
+    table = pd.DataFrame({name: columns[name] for name in names})
+    table = table.astype({name: DTYPES.get(name, float) for name in names})
+    text = header(table, units, descriptions, meta)
+    text += table.to_csv(index=False, na_rep="nan")
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def read_candidates(path):
@@ -84,9 +85,8 @@ def read_candidates(path):
     text = Path(path).read_text(encoding="utf-8")
     # The first line of the header, %ECSV 1.0, is none of YAML.
     lines = [line[2:] for line in text.splitlines() if line.startswith("# ")][1:]
-    header = yaml.load("\n".join(lines), YAML)
-    table = pd.read_csv(StringIO(text), comment="#", sep=" ")
-    return table, dict(header["meta"])
+    known = yaml.load("\n".join(lines), YAML)
+    return pd.read_csv(StringIO(text), comment="#"), known["meta"]
 
 
 def _order(columns):

@@ -36,18 +36,28 @@ def write_table(table, csv, ecsv, units=UNITS):
         which empty texts are missing.
     """
     text = table.to_csv(index=False)
-    columns = [
-        _column(name, values.dtype.kind, units.get(name))
-        for name, values in table.items()
-    ]
-    header = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:", *columns]
-    header = "".join(f"# {line}\n" for line in header)
     Path(csv).write_text(text, encoding="utf-8")
-    Path(ecsv).write_text(header + text, encoding="utf-8")
+    Path(ecsv).write_text(header(table, units) + text, encoding="utf-8")
 
 
-def _column(name, kind, unit):
-    """Return the line of a column in the header; JSON is YAML."""
-    datatype = TYPES["f"] if unit else TYPES.get(kind, "string")
-    column = {"name": name, "datatype": datatype}
-    return f"- {json.dumps(column | ({'unit': unit} if unit else {}))}"
+def header(table, units, descriptions=None, meta=None):
+    """Return the header that makes the CSV of a table ECSV; JSON is YAML.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    units, descriptions : dict of str to str
+        By column, see `write_table`.
+    meta : dict, optional
+        What is to be known besides, of numbers and text.
+    """
+    lines = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
+    for name, values in table.items():
+        unit, text = units.get(name), (descriptions or {}).get(name)
+        datatype = TYPES["f"] if unit else TYPES.get(values.dtype.kind, "string")
+        known = {"name": name, "datatype": datatype, "unit": unit, "description": text}
+        known = {key: value for key, value in known.items() if value}
+        lines.append(f"- {json.dumps(known)}")
+    if meta:
+        lines.append(f"meta: {json.dumps(meta)}")
+    return "".join(f"# {line}\n" for line in lines)

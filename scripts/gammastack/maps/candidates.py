@@ -42,7 +42,7 @@ def find_candidates(images, significance, mask, geometry, radius, threshold, lim
     columns : dict of str to list or ndarray, shape (n_candidates,)
         From the most significant one; angles in deg, NaN for what is not known.
     search : dict
-        ``n_found``, ``n_pixels`` (positions searched), ``n_disks`` (as many would cover them),
+        ``n_found``, ``n_kept``, ``n_pixels`` (positions searched), ``n_disks`` (as many would cover them),
         ``n_trials`` and ``n_expected`` (of empty sky) at the threshold.
     """
     first = next(iter(significance.values()))
@@ -55,6 +55,7 @@ def find_candidates(images, significance, mask, geometry, radius, threshold, lim
     n_pixels = int(searched.sum())
     search = {
         "n_found": n_found,
+        "n_kept": len(rows),
         "n_pixels": n_pixels,
         "n_disks": n_pixels / float(disk_kernel(radius).sum()),
         "n_trials": trials,
