@@ -25,11 +25,13 @@ def marks_of(geometry, mask, target, runs, radius):
     gammastack.pictures.sky.Marks
     """
     ny, nx = geometry.shape
-    sources = {}
-    for source in known_sources():
-        x, y = geometry.pixel_coordinates(source.ra, source.dec)
-        if 0 <= x < nx and 0 <= y < ny:
-            sources[source.name] = float(x), float(y)
+    names, ra, dec, _ = zip(*known_sources(), strict=True)
+    x, y = geometry.pixel_coordinates(ra, dec)
+    inside = (0 <= x) & (x < nx) & (0 <= y) & (y < ny)
+    sources = {
+        names[number]: (float(x[number]), float(y[number]))
+        for number in np.flatnonzero(inside)
+    }
     pointings = np.zeros((0, 2))
     if len(runs):
         position = (runs[key].astype(float) for key in ("RA_PNT", "DEC_PNT"))

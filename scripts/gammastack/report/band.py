@@ -28,7 +28,7 @@ def band_context(results, band):
         "peak": band.peak,
         "target": band.at(results.target),
         "units": band.units,
-        "off": band.off_row(),
+        "off": band.off_row,
         "pictures": shown,
         "shown_units": units,
         "links": {name: f"{band.name}/{name}.fits" for name in shown},

@@ -138,11 +138,12 @@ class Band:
         """Return value and position of the largest significance; None where there is none."""
         return {name: self.header.get(name.upper()) for name in PEAK}
 
-    @property
+    @cached_property
     def used(self):
         """Return the rows of the used runs, in the order of time."""
         return self.runs[self.runs["status"] == "used"].sort_values("start")
 
+    @cached_property
     def off_row(self):
         """Return the first row of the statistics of the empty sky; None without background."""
         if "off_statistics" not in self.paths:
@@ -167,7 +168,7 @@ class Band:
             return None
         table = pd.read_csv(self.paths["off_histogram"])
         outside = table.iloc[:, 2].to_numpy()
-        row = self.off_row()
+        row = self.off_row
         inside = histogram(np.where(mask, np.nan, self.images["significance"]))
         width = BINS[1] - BINS[0]
         center = (BINS[:-1] + BINS[1:]) / 2
