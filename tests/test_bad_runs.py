@@ -182,6 +182,20 @@ def test_too_many_damaged_files_stop_before_any_map(project):
     assert "truncated" not in page and 'href="sky/report.html"' in page
 
 
+def test_what_is_refused_before_any_job_is_on_the_page(project):
+    page = project.folder / "results" / "index.html"
+    before = page.read_text()
+    for obs_id in (1002, 1003):
+        (project.folder / "store" / f"run_{obs_id}.fits").unlink()
+    assert project.snakemake("--dry-run").code != 0
+    assert page.read_text() == before
+    assert project.snakemake().code != 0
+    assert "2 of 4 runs cannot be used: 1002: run_1002.fits: no" in page.read_text()
+    project.change_config(max_bad_runs=2)
+    assert project.snakemake().code == 0
+    assert "cannot be used: 1002" not in page.read_text()
+
+
 @pytest.mark.parametrize("name", [OBS_INDEX, HDU_INDEX])
 def test_run_that_an_index_lists_twice(project, without, name):
     path = project.folder / "store" / name

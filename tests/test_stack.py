@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from gammastack.errors import InputError
 from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.norm import fit_bkg_norm
 from gammastack.stacking.run_table import bkg_norm_table
-from gammastack.stacking.stack import Stack, require_used, stack_runs
+from gammastack.stacking.stack import Stack, none_used, stack_runs
 
 GEOMETRY = ImageGeometry.create((10.0, 0.0), "icrs", "TAN", (2, 2), 0.1)
 MASK = np.ones(GEOMETRY.shape, dtype=bool)
@@ -141,10 +140,13 @@ def test_ncounts_min_must_be_exceeded():
     assert [record["status"] for record in records] == ["dropped", "used"]
 
 
-def test_all_runs_bad_is_an_error():
-    _, records = stack_runs(GEOMETRY, [make_run(1, counts=0)])
-    with pytest.raises(InputError, match=r"none of the 1 runs .* 1: 0 selected events"):
-        require_used(records)
+def test_stack_of_bad_runs_alone_is_empty():
+    bad = make_run(1, counts=0)
+    stack, records = stack_runs(GEOMETRY, [bad])
+    assert not any(image.any() for image in stack.images.values())
+    assert none_used(records).startswith("none of the 1 runs can be used. 1: 0 selected")
+    _, records = stack_runs(GEOMETRY, [make_run(2), bad])
+    assert none_used(records) == ""
 
 
 def test_counts_only():

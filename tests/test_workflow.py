@@ -199,8 +199,6 @@ def test_bad_run_keeps_the_others(project, built):
             "offset_band: 4 deg is beyond the response",
         ),
         ({"offset_band": ["2 deg", "1 deg"]}, "offset_band: [2 deg, 1 deg] must grow"),
-        ({"center": [200, -60]}, "its field of view does not touch the image"),
-        ({"ncounts_min": 10**6}, "ncounts_min is 1000000"),
         (
             {"exclusion_mask": ["circle of my hand"], "fields": {"sky": {}}},
             "exclusion_mask: 'circle of my hand'",
@@ -227,6 +225,36 @@ def test_bad_input_has_one_clear_message(project, change, message):
     assert done.code != 0
     assert message in " ".join(done.text.split())
     assert "Traceback" not in done.text
+
+
+def test_fields_without_used_runs_have_pages_that_say_so(project):
+    """With each background; their maps are empty, and the other bands and fields are whole."""
+    many, bands = 10**6, [["1 TeV", "10 TeV"], ["30 TeV", "50 TeV"]]
+    ring = {"method": "ring", "r_in": "0.5 deg", "width": "0.2 deg"}
+    without = {
+        "elsewhere": {"center": [200, -60]},
+        "ring": {"background": ring, "ncounts_min": many},
+        "search": {"exclusion_mask": [{"threshold": 5}], "ncounts_min": many},
+        "counts": {"make_background_image": False, "ncounts_min": many},
+    }
+    fields = {**without, "partly": {"energy_bands": bands, "ncounts_min": 60}}
+    project.change_config(fields=fields)
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    said = "none of the 4 runs can be used. 1001: its field of view does not touch"
+    assert f"results/elsewhere/runs.csv: {BAND}: {said}" in " ".join(done.text.split())
+    results = project.folder / "results"
+    for name in without:
+        page = (results / name / "report.html").read_text()
+        assert f"{BAND}: no run is used, the maps are empty" in page
+        counts = read_image(results / name / BAND / "counts.fits")[0]
+        assert not counts.any()
+    assert "ncounts_min is 1000000" in page
+    page = (results / "partly" / "report.html").read_text()
+    assert "30TeV-50TeV: no run is used" in page
+    assert f"{BAND}: no run is used" not in page
+    index = (results / "index.html").read_text()
+    assert index.count("no run is used") == len(without) + 1
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from gammastack.stacking.stack import (
     IRF,
     Stack,
     kinds_of_sums,
-    require_used,
+    none_used,
     stack_runs,
 )
 from gammastack.words import listing
@@ -164,7 +164,8 @@ class StackedObsImageMaker:
             )
             stack.add(group)
             records += of_group
-        require_used(records)
+        if text := none_used(records):
+            raise InputError(text)
         records.sort(key=lambda record: record["OBS_ID"])
         config = {"offset_band": self.offset_band, "bkg_norm": bkg_norm, **spectrum}
         provenance = Provenance.of(stack, config, self.energy_band)

@@ -9,7 +9,7 @@ from gammastack.maps.disks import counts_in_disk
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.search import search_sources
-from gammastack.stacking.stack import final_images, require_used, stack_runs
+from gammastack.stacking.stack import final_images, stack_runs
 
 
 def run(
@@ -51,8 +51,7 @@ def run(
 
     def significance(mask):
         for band in energy_bands:
-            stack, records = stack_runs(geometry, runs(band), mask, **settings)
-            require_used(records)
+            stack, _ = stack_runs(geometry, runs(band), mask, **settings)
             images = final_images(stack.images)
             yield counts_in_disk(images, radius.on(geometry)).significance()
 

@@ -25,7 +25,7 @@ from gammastack.stacking.run_table import (
     field_table,
     with_excluded,
 )
-from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, require_used
+from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, none_used
 
 
 def run(
@@ -56,8 +56,8 @@ def run(
         runs = pd.concat(tables).drop(columns="band")
         by_band[band] = runs = compare_runs(with_excluded(runs, excluded))
         _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
-        where = Path(paths["counts"]).parent
-        require_used(runs.to_dict("records"), f"{where}: ")
+        if text := none_used(runs.to_dict("records")):
+            warnings.append(f"{band}: {text}")
         n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(
             stack,

@@ -90,6 +90,27 @@ def show_what_is_known():
         say_at_exit(say_what_is_there)
 
 
+def say_on_the_page(failures):
+    """Put what failed on top of the page of all fields: it may be all that is looked at."""
+    from gammastack.report.index import failed_index
+
+    PAGE.write_text(failed_index(SUMMARY, failures), encoding="utf-8")
+
+
+def or_say_on_the_page(function):
+    """Return a function whose error is also on the page of all fields, if there is one."""
+
+    def checked():
+        try:
+            function()
+        except Error as error:
+            if PAGE.exists() and not workflow.dryrun:
+                say_on_the_page([str(error)])
+            raise
+
+    return checked
+
+
 onstart:
     folder = Path(RESULTS)
     if folder.exists() and not os.access(folder, os.W_OK):
@@ -100,21 +121,14 @@ onstart:
     if not settings.simulation and any(
         name.startswith("run_images") for name in planned_rules()
     ):
-        check_coverage()
+        or_say_on_the_page(check_coverage)()
 
 
 onsuccess:
     say_at_exit(say_what_was_made)
 
 
-def say_on_the_page():
-    """Put what failed on top of the page of all fields: it may be all that is looked at."""
-    from gammastack.report.index import failed_index
-
-    PAGE.write_text(failed_index(SUMMARY, sorted({*refusals})), encoding="utf-8")
-
-
 onerror:
     if refusals and is_main_process:
-        say_on_the_page()
+        say_on_the_page(sorted({*refusals}))
     say_at_exit(say_what_failed)

@@ -168,8 +168,10 @@ class Band:
             return None
         table = pd.read_csv(self.paths["off_histogram"])
         outside = table.iloc[:, 2].to_numpy()
-        row = self.off_row
         inside = histogram(np.where(mask, np.nan, self.images["significance"]))
+        if not (outside.any() or inside.any()):
+            return None
+        row = self.off_row
         width = BINS[1] - BINS[0]
         center = (BINS[:-1] + BINS[1:]) / 2
         return {

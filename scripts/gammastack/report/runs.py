@@ -19,7 +19,10 @@ def verdicts(bands, runs):
     """
     lines = []
     for band in bands:
-        if band["off"] and (odd := not_as_expected(band["off"])):
+        if not band["n_used"]:
+            text = "no run is used, the maps are empty; the table of runs says why"
+            lines.append({"good": False, "text": f"{band['name']}: {text}"})
+        elif band["off"] and (odd := not_as_expected(band["off"])):
             lines.append({"good": False, "text": f"{band['name']}: {odd}"})
         elif band["off"] and band["off"]["n_pixels"]:
             text = "outside the exclusions the sky looks empty, as it should"
@@ -27,9 +30,6 @@ def verdicts(bands, runs):
         else:
             text = "nothing is known about empty sky: there is no background outside exclusions"
             lines.append({"good": False, "text": f"{band['name']}: {text}"})
-        if not band["n_used"]:
-            text = f"{band['name']}: no run is used"
-            lines.append({"good": False, "text": text})
     for status, word in (("failed", "could not be used"), ("dropped", "dropped")):
         odd = runs[runs["status"] == status]
         if len(odd):
@@ -43,7 +43,7 @@ def verdicts(bands, runs):
     if len(odd) > 10:
         text = f"{len(odd) - 10} more runs have a warning, see below"
         lines.append({"good": False, "text": text})
-    if not len(odd):
+    elif len(odd) == 0 and (runs["status"] == "used").any():
         lines.append({"good": True, "text": "no run has a warning"})
     return lines
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gammastack.errors import InputError
 from gammastack.names import joined
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.sphere import offset_coordinates
@@ -246,13 +245,13 @@ def _contribution(run, bkg, use, ring):
     return {**kept, "n_without_off": covered & ~known}
 
 
-def require_used(records, where=""):
-    """Raise `InputError` if the `records` of `stack_runs` contain no used run."""
+def none_used(records):
+    """Say why the `records` of `stack_runs` contain no used run; nothing if they do."""
     if any(record["status"] == "used" for record in records):
-        return
+        return ""
     reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
-    raise InputError(
-        f"{where}none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
+    return (
+        f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
         f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
         " offset_band, observations and ncounts_min."
     )
