@@ -2,7 +2,9 @@
 
 import json
 import re
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from astropy.io import fits
 from markupsafe import escape
 from numpy.testing import assert_allclose
+from PIL import Image
 
 from gammastack.files.layout import band_products
 from gammastack.maps.disks import counts_in_disk
@@ -93,6 +96,20 @@ def test_growth_ends_with_the_values_of_the_maps(made):
     assert_allclose(last["excess"], at_target(made, "excess_corr"), rtol=1e-10)
     assert_allclose(last["significance"], at_target(made, "significance"))
     assert_allclose(last["livetime"], runs["livetime"].sum() / 3600)
+
+
+def test_candidates_are_marked_where_the_map_is_brightest(made):
+    """The pixels of the picture are counted from its upper left corner."""
+    text, _ = page(made)
+    marks = re.findall(r"translate\(([\d.]+) ([\d.]+)\)(?:.*\n)*?.*>(C\d+)<", text)
+    assert marks[0][2] == "C1"
+    picture = text.split('<div class="zoomed">')[1]
+    content = re.search(r"data:image/png;base64,([^\"]+)", picture)[1]
+    colors = np.array(Image.open(BytesIO(b64decode(content))))
+    x, y = (int(float(part)) for part in marks[0][:2])
+    assert colors.shape == made.geometry.shape
+    near = colors[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4]
+    assert near.max() == colors.max()
 
 
 def test_disk_at_the_rim_of_the_image(made):

@@ -144,7 +144,9 @@ def test_stack_of_bad_runs_alone_is_empty():
     bad = make_run(1, counts=0)
     stack, records = stack_runs(GEOMETRY, [bad])
     assert not any(image.any() for image in stack.images.values())
-    assert none_used(records).startswith("none of the 1 runs can be used. 1: 0 selected")
+    assert none_used(records).startswith(
+        "none of the 1 runs can be used. 1: 0 selected"
+    )
     _, records = stack_runs(GEOMETRY, [make_run(2), bad])
     assert none_used(records) == ""
 

@@ -27,7 +27,7 @@ def marks_of(geometry, mask, target, runs, radius):
     ny, nx = geometry.shape
     names, ra, dec, _ = zip(*known_sources(), strict=True)
     x, y = geometry.pixel_coordinates(ra, dec)
-    inside = (0 <= x) & (x < nx) & (0 <= y) & (y < ny)
+    inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
     sources = {
         names[number]: (float(x[number]), float(y[number]))
         for number in np.flatnonzero(inside)

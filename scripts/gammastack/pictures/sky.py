@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from astropy.visualization.wcsaxes import WCSAxes
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 # Marks are visible on dark and on light colours.
 HALO = [withStroke(linewidth=2.2, foreground="white")]
@@ -15,6 +17,8 @@ AXES = {
 }
 # Positions that are closer than this are drawn once.
 APART = 3  # pixels
+# Distance of a name from its source in points, and mean width of a letter as part of its height
+NAME_AWAY, NAME_WIDTH = 5, 0.6
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,36 @@ def draw_marks(axes, marks):
     if len(marks.pointings):
         apart = np.unique(np.rint(marks.pointings / APART), axis=0) * APART
         axes.plot(*apart.T, marker="+", markersize=5, markeredgewidth=0.8, **line)
-    for name, (x, y) in marks.sources.items():
+    for x, y in marks.sources.values():
         axes.plot(x, y, marker="D", markersize=4, fillstyle="none", **line)
+    _draw_names(axes, marks.sources)
+    if marks.target is not None:
+        axes.plot(*marks.target, marker="x", markersize=6, markeredgewidth=1, **line)
+    if marks.radius is not None:
+        _draw_disk(axes, marks.radius)
+
+
+def _draw_names(axes, sources):
+    """Draw the names of sources beside them, but not on each other: from the middle outwards."""
+    middle = np.mean([axes.get_xlim(), axes.get_ylim()], axis=1)
+    order = sorted(sources, key=lambda name: np.hypot(*(sources[name] - middle)))
+    per_point = axes.figure.dpi / 72
+    size = FontProperties(size="small").get_size_in_points()
+    taken = []
+    for name in order:
+        x, y = sources[name]
         side = -1 if x > 0.7 * axes.get_xlim()[1] else 1
+        place = axes.transData.transform((x, y)) / per_point
+        place += NAME_AWAY * side, 0
+        extent = np.array([side * NAME_WIDTH * size * len(name), size])
+        box = Bbox([place, place + extent])
+        if any(box.overlaps(known) for known in taken):
+            continue
+        taken.append(box)
         axes.annotate(
             name,
             (x, y),
-            (5 * side, 4),
+            (NAME_AWAY * side, 4),
             horizontalalignment="left" if side > 0 else "right",
             textcoords="offset points",
             fontsize="small",
@@ -98,10 +125,6 @@ def draw_marks(axes, marks):
             annotation_clip=True,
             clip_on=True,
         )
-    if marks.target is not None:
-        axes.plot(*marks.target, marker="x", markersize=6, markeredgewidth=1, **line)
-    if marks.radius is not None:
-        _draw_disk(axes, marks.radius)
 
 
 def _draw_disk(axes, radius):

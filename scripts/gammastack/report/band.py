@@ -52,7 +52,9 @@ def band_context(results, band):
             "thumbnails": thumbnails(band, runs, results.disk),
         }
     if path := band.paths.get("candidates"):
-        context["candidates"] = candidates_context(path, band.units.get("flux_corr"))
+        context["candidates"] = candidates_context(
+            path, band.units.get("flux_corr"), results.geometry, results.disk
+        )
     context["summaries"] = _summaries(context)
     return context
 

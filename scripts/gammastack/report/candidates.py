@@ -6,11 +6,13 @@ from pathlib import Path
 from gammastack.files.candidates import read_candidates
 from gammastack.report.page import MINUS, fixed, power_of_ten
 
-# So many candidates are listed; the file has all.
+# So many candidates are listed and marked; the file has all.
 MAX_ROWS = 50
+# Height of a name on a picture, as part of the height of the image
+NAME_HEIGHT = 0.025
 
 
-def candidates_context(path, flux_unit):
+def candidates_context(path, flux_unit, geometry, radius):
     """Return what a page shows of the candidates of a band.
 
     Parameters
@@ -19,11 +21,16 @@ def candidates_context(path, flux_unit):
         ECSV file.
     flux_unit : str, or None
         None without fluxes.
+    geometry : gammastack.sky.geometry.ImageGeometry
+    radius : tuple of float
+        Of the disk, in pixels along x and y.
 
     Returns
     -------
     dict
-        ``columns``, ``rows`` of texts, ``note``, and ``file``.
+        ``columns``, ``rows`` of texts, ``note``, and ``file``; for the picture ``marks``:
+        ``name``, and ``x`` and ``y`` in pixels from the upper left corner; ``shape`` of the
+        image, ``radius`` and ``font_size`` in pixels.
     """
     table, meta = read_candidates(path)
     columns = [
@@ -33,8 +40,8 @@ def candidates_context(path, flux_unit):
     if flux_unit:
         columns.append(f"flux ({flux_unit})")
     columns += ["width (deg)", "nearest known source", "excluded"]
-    rows = []
-    for row in table.head(MAX_ROWS).to_dict("records"):
+    rows, listed = [], table.head(MAX_ROWS)
+    for row in listed.to_dict("records"):
         values = [
             *(row["name"], fixed(row["ra"], 4), fixed(row["dec"], 4, "+")),
             *(fixed(row["pos_err"], 4), fixed(row["significance"], 1)),
@@ -54,7 +61,20 @@ def candidates_context(path, flux_unit):
         "rows": rows,
         "note": _note(meta, len(table)),
         "file": Path(path).name,
+        "marks": _marks(listed, geometry),
+        "shape": geometry.shape,
+        "radius": radius,
+        "font_size": NAME_HEIGHT * geometry.shape[0],
     }
+
+
+def _marks(table, geometry):
+    x, y = geometry.pixel_coordinates(table["ra"], table["dec"])
+    x, y = x + 0.5, geometry.shape[0] - 0.5 - y
+    return [
+        {"name": name, "x": round(float(right), 2), "y": round(float(down), 2)}
+        for name, right, down in zip(table["name"], x, y, strict=True)
+    ]
 
 
 def _with_errors(row, name):
