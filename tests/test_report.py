@@ -101,7 +101,7 @@ def test_growth_ends_with_the_values_of_the_maps(made):
 def test_candidates_are_marked_where_the_map_is_brightest(made):
     """The pixels of the picture are counted from its upper left corner."""
     text, _ = page(made)
-    marks = re.findall(r"translate\(([\d.]+) ([\d.]+)\)(?:.*\n)*?.*>(C\d+)<", text)
+    marks = re.findall(r'translate\(([\d.]+) ([\d.]+)\)"><ellipse.*\n.*>(C\d+)<', text)
     assert marks[0][2] == "C1"
     picture = text.split('<div class="zoomed">')[1]
     content = re.search(r"data:image/png;base64,([^\"]+)", picture)[1]
