@@ -6,6 +6,7 @@ from gammastack.report.candidates import candidates_context
 from gammastack.report.images import pictures, thumbnails, viewer
 from gammastack.report.page import fixed, general
 from gammastack.report.quantised import rounded
+from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.run_table import background_of
 
 
@@ -115,8 +116,14 @@ def growth_at(band, runs, position, radius):
         None if no run sees the position.
     """
     pixels = disk_pixels(band.geometry, position, radius)
+    # Most runs of a survey are elsewhere: their files are not read.
+    pointings = unit_vectors(*(band.used[key] for key in ("RA_PNT", "DEC_PNT")))
+    reach = (max(radius) + 1) / min(band.geometry.in_pixels(1))
+    near = separation(pointings, unit_vectors(*position)) < (
+        band.config["offset_band"][1] + reach
+    )
     rows = []
-    for row in band.used.to_dict("records"):
+    for row in band.used[near].to_dict("records"):
         run = runs(row["OBS_ID"])
         n, mu = counts_at(run, background_of(run, row), pixels, band.geometry)
         if mu > 0:
