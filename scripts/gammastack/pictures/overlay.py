@@ -14,7 +14,7 @@ from gammastack.pictures.sky import draw_marks, sky_axes
 LEFT, BOTTOM, RIGHT, TOP = 0.72, 0.48, 0.1, 0.1
 WIDTH = 4.0
 # Wide images get more width, so that their height is not too small for the labels.
-MIN_HEIGHT, MAX_WIDTH = 0.8, 15.0
+MIN_HEIGHT, MAX_WIDTH = 1.4, 15.0
 STYLE = {
     "svg.fonttype": "none",
     # Otherwise the identifiers in the file were random.

@@ -1,6 +1,6 @@
 """The table of candidates of a band on a page."""
 
-from math import floor, log10
+from math import floor, log10, prod, sqrt
 from pathlib import Path
 
 from gammastack.files.candidates import read_candidates
@@ -8,7 +8,7 @@ from gammastack.report.page import MINUS, fixed, power_of_ten
 
 # So many candidates are listed and marked; the file has all.
 MAX_ROWS = 50
-# Height of a name on a picture, as part of the height of the image
+# Height of a name on a picture, as part of the mean of the sides of the image
 NAME_HEIGHT = 0.025
 
 
@@ -64,7 +64,7 @@ def candidates_context(path, flux_unit, geometry, radius):
         "marks": _marks(listed, geometry),
         "shape": geometry.shape,
         "radius": radius,
-        "font_size": NAME_HEIGHT * geometry.shape[0],
+        "font_size": NAME_HEIGHT * sqrt(prod(geometry.shape)),
     }
 
 
