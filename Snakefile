@@ -33,9 +33,8 @@ include: "workflow/rules/dry_run.smk"
 if is_main_process:
     around_planning(
         [
-            *(lift_rate_limit, warn_of_triggers, check_targets),
-            *map(or_say_on_the_page, [check_results, check_observations]),
-            discard_damaged_products,
+            *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
+            *(or_say_on_the_page(check_observations), discard_damaged_products),
         ],
         [show_what_is_known],
     )

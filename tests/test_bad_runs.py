@@ -191,6 +191,11 @@ def test_what_is_refused_before_any_job_is_on_the_page(project):
     assert page.read_text() == before
     assert project.snakemake().code != 0
     assert "2 of 4 runs cannot be used: 1002: run_1002.fits: no" in page.read_text()
+    # Also if the page cannot be made of what is there.
+    (project.folder / "results" / "summary.csv").write_text("")
+    done = project.snakemake()
+    assert "2 of 4 runs cannot be used: 1002: run_1002.fits: no" in done.text
+    assert "2 of 4 runs cannot be used: 1002: run_1002.fits: no" in page.read_text()
     project.change_config(max_bad_runs=2)
     assert project.snakemake().code == 0
     assert "cannot be used: 1002" not in page.read_text()

@@ -10,12 +10,21 @@ from regions import Regions
 from scipy.special import ndtr
 from scipy.stats import norm, poisson
 
-from gammastack.files.candidates import write_candidates, write_regions
+from gammastack.files.candidates import (
+    read_candidates,
+    write_candidates,
+    write_regions,
+)
 from gammastack.maps.candidates import MOST, find_candidates
 from gammastack.maps.counting import KnownBackground, OnOff
 from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.peaks import find_peaks
-from gammastack.maps.source_fit import RADIUS_68, fit_source, nearest_peak
+from gammastack.maps.source_fit import (
+    RADIUS_68,
+    fit_source,
+    nearest_peak,
+    sandwich_covariance,
+)
 from gammastack.maps.trials import after_trials, peaks_per_pixel
 from gammastack.sky.geometry import ImageGeometry
 from validation.candidates import (
@@ -125,6 +134,20 @@ def test_positions_of_600_sources_are_within_their_errors():
     assert_allclose(np.mean(found < 1), 0.683, atol=0.03)
     # The squared distance in errors along an axis has a mean of 2.
     assert_allclose(np.mean(found**2) * RADIUS_68**2, 2, rtol=0.1)
+
+
+def test_covariance_of_parameters_whose_slopes_are_linear():
+    """Then it is exact: inverse(curvature) scatter inverse(curvature)."""
+    curvature = np.array([[2, 0.5], [0.5, 1]])
+    scatter = np.array([[1, 0.2], [0.2, 3]])
+    found = sandwich_covariance(
+        np.array([0.3, -0.1]), lambda at: curvature @ at, lambda at: scatter
+    )
+    # The determinant of the curvature is 1.75.
+    inverse = np.array([[1, -0.5], [-0.5, 2]]) / 1.75
+    assert_allclose(found, inverse @ scatter @ inverse)
+    with pytest.raises(np.linalg.LinAlgError):
+        sandwich_covariance(np.zeros(2), lambda at: -at, lambda at: np.eye(2))
 
 
 def test_fit_that_cannot_be_made_says_so():
@@ -348,3 +371,22 @@ def test_files_are_read_by_others(tmp_path):
     assert region.meta["text"] == "C1"
     assert_allclose(region.center.icrs.dec.deg, table["dec"][0], atol=1e-6)
     assert_allclose(region.radius.to_value("deg"), 0.1)
+
+
+def test_all_texts_and_numbers_are_read_as_they_were_written(tmp_path):
+    geometry, images = sky()
+    images["counts"] += np.rint(99 * gaussian((100, 100), 33, 50, 3)).astype(int)
+    table, search = candidates(geometry, images)
+    texts = ["A #1", "#B", 'C, "d"', "NA", "E's"]
+    many = {name: list(values) * len(texts) for name, values in table.items()}
+    meta = search | {"energy_band": (1e-05, 1e16), "few": 1e-05, "none": float("nan")}
+    path = tmp_path / "c.ecsv"
+    write_candidates(path, many | {"source": texts}, "m-2 s-1", meta)
+    found, of_file = read_candidates(path)
+    by_astropy = QTable.read(path)
+    assert found["source"].tolist() == list(by_astropy["source"]) == texts
+    for known in (of_file, by_astropy.meta):
+        assert known["energy_band"] == [1e-05, 1e16]
+        assert known["few"] == 1e-05
+        assert np.isnan(known["none"])
+    assert_allclose(found["ra"], many["ra"])

@@ -5,12 +5,14 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 from io import BytesIO
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
 from markupsafe import escape
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 from PIL import Image
 
@@ -19,6 +21,8 @@ from gammastack.maps.disks import counts_in_disk
 from gammastack.maps.position import counts_at, disk_pixels, growth
 from gammastack.pictures.pixels import reduced
 from gammastack.pictures.scale import Scale, scale_of
+from gammastack.pictures.sky import Marks, draw_marks, sky_axes
+from gammastack.report.band import growth_at
 from gammastack.report.contents import READ
 from gammastack.report.history import compare_states, read_states, with_state
 from gammastack.report.images import position_grid
@@ -110,6 +114,32 @@ def test_candidates_are_marked_where_the_map_is_brightest(made):
     assert colors.shape == made.geometry.shape
     near = colors[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4]
     assert near.max() == colors.max()
+
+
+def test_growth_reads_no_run_that_is_elsewhere(made):
+    class Elsewhere:
+        geometry = made.geometry
+        config: ClassVar = {"offset_band": [0, 2]}
+        used = pd.read_csv(made.path("runs.csv"))
+
+    def read(obs_id):
+        raise AssertionError(f"run {obs_id} is read")
+
+    radius = made.field.radii[""].on(made.geometry)
+    target = (83.63, 22.01)
+    Elsewhere.used["DEC_PNT"] = target[1] - 2.5
+    assert growth_at(Elsewhere, read, target, radius) is None
+    # A part of the disk is in its field of view.
+    Elsewhere.used["DEC_PNT"] = target[1] - 2.1
+    with pytest.raises(AssertionError, match="run 1001 is read"):
+        growth_at(Elsewhere, read, target, radius)
+
+
+def test_names_of_sources_do_not_lie_on_each_other(made):
+    near = {"Far": (5.0, 5.0), "Beside": (20.0, 20.0), "Middle": (20.5, 20.5)}
+    axes = sky_axes(Figure(), (0.1, 0.1, 0.8, 0.8), made.geometry, "icrs")
+    draw_marks(axes, Marks(sources=near))
+    assert [text.get_text() for text in axes.texts] == ["Middle", "Far"]
 
 
 def test_disk_at_the_rim_of_the_image(made):

@@ -255,6 +255,10 @@ def test_fields_without_used_runs_have_pages_that_say_so(project):
     assert f"{BAND}: no run is used" not in page
     index = (results / "index.html").read_text()
     assert index.count("no run is used") == len(without) + 1
+    project.change_config(on_bad_run="stop", fields={"elsewhere": fields["elsewhere"]})
+    done = project.snakemake()
+    assert done.code != 0
+    assert f"ERROR: results/elsewhere/{BAND}: {said}" in " ".join(done.text.split())
 
 
 @pytest.mark.parametrize(

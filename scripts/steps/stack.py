@@ -57,6 +57,8 @@ def run(
         by_band[band] = runs = compare_runs(with_excluded(runs, excluded))
         _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
         if text := none_used(runs.to_dict("records")):
+            if not max_failed:
+                raise InputError(f"{Path(paths['counts']).parent}: {text}")
             warnings.append(f"{band}: {text}")
         n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(

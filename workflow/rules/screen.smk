@@ -1,5 +1,7 @@
 # What is said on the screen, at the end and once.
 
+from contextlib import suppress
+
 from gammastack.doctor import format_doctor
 from gammastack.summary import (
     failed_runs,
@@ -92,9 +94,15 @@ def show_what_is_known():
 
 def say_on_the_page(failures):
     """Put what failed on top of the page of all fields: it may be all that is looked at."""
-    from gammastack.report.index import failed_index
+    from gammastack.report.index import failed_index, index_page
 
-    PAGE.write_text(failed_index(SUMMARY, failures), encoding="utf-8")
+    # What failed may be the disk, or what the page is made of; the screen says it anyway.
+    with suppress(OSError):
+        try:
+            text = failed_index(SUMMARY, failures)
+        except Exception:
+            text = index_page([], failures)
+        PAGE.write_text(text, encoding="utf-8")
 
 
 def or_say_on_the_page(function):
@@ -104,7 +112,7 @@ def or_say_on_the_page(function):
         try:
             function()
         except Error as error:
-            if PAGE.exists() and not workflow.dryrun:
+            if PAGE.exists() and not (workflow.dryrun or workflow.touch):
                 say_on_the_page([str(error)])
             raise
 

@@ -55,12 +55,14 @@ def around_planning(before, after):
 
 
 def lift_rate_limit():
-    """Let jobs that run here start as soon as there are cores (--max-jobs-per-timespan).
+    """Lift the default limit of 100 jobs in 1 s, for jobs that run here.
 
-    With a limit, each round of the scheduler causes another one a second later, in which
-    it looks at all jobs that are ready: a tenth of the time of a cold build.
+    With a limit (--max-jobs-per-timespan), each round of the scheduler causes another one
+    when its time is over, in which it looks at all jobs that are ready: a tenth of the time
+    of a cold build.
     """
-    if workflow.local_exec:
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if workflow.local_exec and limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduling_settings.max_jobs_per_timespan = None
 
 

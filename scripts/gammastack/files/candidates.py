@@ -1,6 +1,9 @@
 """Files of the candidates of a band: a table with units, and regions for DS9."""
 
+import json
 from io import StringIO
+from itertools import takewhile
+from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -69,7 +72,10 @@ def write_candidates(path, columns, flux_unit, meta):
     descriptions = {name: text for name, (_, text) in known.items()}
     table = pd.DataFrame({name: columns[name] for name in names})
     table = table.astype({name: DTYPES.get(name, float) for name in names})
-    text = header(table, units, descriptions, meta)
+    # Plain numbers in place of those of numpy, and lists in place of tuples
+    plain = json.loads(json.dumps(meta))
+    line = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=inf)
+    text = header(table, units, descriptions, line.strip())
     text += table.to_csv(index=False, na_rep="nan")
     Path(path).write_text(text, encoding="utf-8")
 
@@ -83,10 +89,13 @@ def read_candidates(path):
     meta : dict
     """
     text = Path(path).read_text(encoding="utf-8")
+    lines = list(takewhile(lambda line: line.startswith("# "), text.splitlines()))
     # The first line of the header, %ECSV 1.0, is none of YAML.
-    lines = [line[2:] for line in text.splitlines() if line.startswith("# ")][1:]
-    known = yaml.load("\n".join(lines), YAML)
-    return pd.read_csv(StringIO(text), comment="#"), known["meta"]
+    known = yaml.load("\n".join(line[2:] for line in lines[1:]), YAML)
+    table = pd.read_csv(
+        StringIO(text), skiprows=len(lines), keep_default_na=False, na_values=["nan"]
+    )
+    return table, known["meta"]
 
 
 def _order(columns):

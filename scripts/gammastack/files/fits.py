@@ -308,7 +308,8 @@ def _read_header(content, start):
     return _parsed(bytes(content[start:stop])), stop
 
 
-# The images of a band are followed by the same tables.
+# The images of a band are followed by the same tables. Headers are shared: who changes one must
+# copy it before.
 @lru_cache(maxsize=8)
 def _parsed(text):
     return fits.Header.fromstring(text)

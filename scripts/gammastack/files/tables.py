@@ -40,16 +40,16 @@ def write_table(table, csv, ecsv, units=UNITS):
     Path(ecsv).write_text(header(table, units) + text, encoding="utf-8")
 
 
-def header(table, units, descriptions=None, meta=None):
-    """Return the header that makes the CSV of a table ECSV; JSON is YAML.
+def header(table, units, descriptions=None, meta=""):
+    """Return the header that makes the CSV of a table ECSV.
 
     Parameters
     ----------
     table : pandas.DataFrame
     units, descriptions : dict of str to str
         By column, see `write_table`.
-    meta : dict, optional
-        What is to be known besides, of numbers and text.
+    meta : str, optional
+        What is to be known besides: a mapping on one line of YAML.
     """
     lines = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
     for name, values in table.items():
@@ -57,7 +57,8 @@ def header(table, units, descriptions=None, meta=None):
         datatype = TYPES["f"] if unit else TYPES.get(values.dtype.kind, "string")
         known = {"name": name, "datatype": datatype, "unit": unit, "description": text}
         known = {key: value for key, value in known.items() if value}
+        # Texts in JSON are YAML; some numbers are not.
         lines.append(f"- {json.dumps(known)}")
     if meta:
-        lines.append(f"meta: {json.dumps(meta)}")
+        lines.append(f"meta: {meta}")
     return "".join(f"# {line}\n" for line in lines)

@@ -42,8 +42,8 @@ def find_candidates(images, significance, mask, geometry, radius, threshold, lim
     columns : dict of str to list or ndarray, shape (n_candidates,)
         From the most significant one; angles in deg, NaN for what is not known.
     search : dict
-        ``n_found``, ``n_kept``, ``n_pixels`` (positions searched), ``n_disks`` (as many would cover them),
-        ``n_trials`` and ``n_expected`` (of empty sky) at the threshold.
+        ``n_found``, ``n_kept``, ``n_pixels`` (positions searched), ``n_disks`` (as many would
+        cover them), ``n_trials`` and ``n_expected`` (of empty sky) at the threshold.
     """
     first = next(iter(significance.values()))
     rows, columns = find_peaks(first, threshold, radius)

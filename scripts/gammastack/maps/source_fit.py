@@ -51,10 +51,10 @@ def fit_source(counts, bkg, use, peak, radius):
 
     Maximum of the Poisson likelihood of the pixels, Cash (1979), DOI 10.1086/156922. The
     Gaussian is circular in units of the radius, and is integrated over each pixel; position, width
-    and number of counts are free. Errors are from the curvature of the likelihood and the
-    scatter of its slopes, White (1982), DOI 10.2307/1912526: the curvature alone makes those of
-    weak sources some percent too small. The exposure counts as constant: this is exact for a point
-    source, whose image is the point spread function.
+    and number of counts are free. The errors, see `sandwich_covariance`, take the scatter of
+    Poisson counts for that of the slopes: with the curvature alone those of weak sources would
+    be some percent too small. The exposure counts as constant: this is exact for a point source,
+    whose image is the point spread function.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def fit_source(counts, bkg, use, peak, radius):
                 method="trust-exact",
                 options={"maxiter": MOST_ITERATIONS},
             )
-        covariance = _covariance(found.x, lambda at: cash(at)[1], information)
+        covariance = sandwich_covariance(found.x, lambda at: cash(at)[1], information)
     except (np.linalg.LinAlgError, ValueError):
         return failed
     dx, dy, log_width, _ = found.x
@@ -146,8 +146,11 @@ def fit_source(counts, bkg, use, peak, radius):
     )
 
 
-def _covariance(parameters, slopes, information):
+def sandwich_covariance(parameters, slopes, information):
     """Return the covariance of parameters at the maximum of a likelihood.
+
+    White (1982), DOI 10.2307/1912526: the inverse of the curvature, on both sides of the
+    covariance of the slopes.
 
     Parameters
     ----------

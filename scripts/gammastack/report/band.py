@@ -1,5 +1,7 @@
 """What a page says about an energy band: numbers, pictures and data of its charts."""
 
+import numpy as np
+
 from gammastack.files.layout import IMAGES
 from gammastack.maps.position import counts_at, disk_pixels, growth
 from gammastack.report.candidates import candidates_context
@@ -97,6 +99,19 @@ def _summaries(context):
     return texts
 
 
+def _runs_near(band, position, pixels):
+    """Return the used runs that may see a disk: most of a survey do not, and are not read."""
+    center, (rows, columns) = unit_vectors(*position), pixels
+    if not len(rows):
+        return band.used[:0]
+    disk = separation(band.geometry.vectors(columns, rows), center)
+    pointings = unit_vectors(*(band.used[key] for key in ("RA_PNT", "DEC_PNT")))
+    reach = band.config["offset_band"][1] + np.nanmax(disk)
+    # The position is anywhere in its pixel.
+    margin = 2 / min(band.geometry.in_pixels(1))
+    return band.used[separation(pointings, center) < reach + margin]
+
+
 def growth_at(band, runs, position, radius):
     """Return excess and significance at a position as the runs were added, and each run's.
 
@@ -116,14 +131,8 @@ def growth_at(band, runs, position, radius):
         None if no run sees the position.
     """
     pixels = disk_pixels(band.geometry, position, radius)
-    # Most runs of a survey are elsewhere: their files are not read.
-    pointings = unit_vectors(*(band.used[key] for key in ("RA_PNT", "DEC_PNT")))
-    reach = (max(radius) + 1) / min(band.geometry.in_pixels(1))
-    near = separation(pointings, unit_vectors(*position)) < (
-        band.config["offset_band"][1] + reach
-    )
     rows = []
-    for row in band.used[near].to_dict("records"):
+    for row in _runs_near(band, position, pixels).to_dict("records"):
         run = runs(row["OBS_ID"])
         n, mu = counts_at(run, background_of(run, row), pixels, band.geometry)
         if mu > 0:

@@ -43,7 +43,7 @@ def verdicts(bands, runs):
     if len(odd) > 10:
         text = f"{len(odd) - 10} more runs have a warning, see below"
         lines.append({"good": False, "text": text})
-    elif len(odd) == 0 and (runs["status"] == "used").any():
+    if odd.empty and (runs["status"] == "used").any():
         lines.append({"good": True, "text": "no run has a warning"})
     return lines
 

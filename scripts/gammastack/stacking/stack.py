@@ -249,11 +249,15 @@ def none_used(records):
     """Say why the `records` of `stack_runs` contain no used run; nothing if they do."""
     if any(record["status"] == "used" for record in records):
         return ""
-    reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in records]
+    records = [record for record in records if record["status"] != "excluded"]
+    dropped = [record for record in records if record["status"] == "dropped"]
+    text = f"none of the {len(records)} runs can be used."
+    if not dropped:
+        return text
+    reasons = [f"{record['OBS_ID']}: {record['reason']}" for record in dropped]
     return (
-        f"none of the {len(records)} runs can be used. {'; '.join(reasons[:5])}"
-        f"{'; ...' if len(reasons) > 5 else ''}. Check center, width, energy_bands,"
-        " offset_band, observations and ncounts_min."
+        f"{text} {'; '.join(reasons[:5])}{'; ...' if len(reasons) > 5 else ''}."
+        " Check center, width, energy_bands, offset_band, observations and ncounts_min."
     )
 
 
