@@ -8,9 +8,13 @@ from gammastack.provenance.records import FOLDER
 from gammastack.report.band import band_context
 from gammastack.report.field import field_page
 from gammastack.report.history import read_states, state_of, with_state
+from gammastack.report.page import compile_templates
 from gammastack.report.provenance import provenance_of
 from gammastack.report.results import Results
 from gammastack.version import __version__
+
+# In the process that the others are forked from: compiling them takes as long as a page.
+compile_templates()
 
 
 def run(inputs, outputs, origin, *, field, image, energy_bands, radii, files):

@@ -83,7 +83,7 @@ def has_unknown_maker(path):
     """
     known, file = workflow.persistence, IOFile(path)
     return (
-        Path(path).exists()
+        os.path.exists(path)
         and not known.metadata(file)
         and not known._filter_incomplete_keys([known._get_key(file)])
     )

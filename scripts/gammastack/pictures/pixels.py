@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from gammastack.pictures.scale import N_COLORS
+from gammastack.pictures.scale import N_COLORS, Scale
 
 # Unknown pixels are transparent.
 UNKNOWN = 0
@@ -39,10 +39,16 @@ def png(data, scale):
     return file.getvalue()
 
 
-def color_bar(scale):
-    """Return the colours of a scale from low to high as a PNG of one row."""
-    ramp = np.linspace(scale.low, scale.high, N_COLORS)[None]
-    return png(ramp, scale)
+@cache
+def color_bar(colors):
+    """Return the colours of a scale from low to high as a PNG of one row.
+
+    Parameters
+    ----------
+    colors : str
+        See `gammastack.pictures.scale.Scale`.
+    """
+    return png(np.linspace(0, 1, N_COLORS)[None], Scale(0, 1, colors))
 
 
 def reduced(data, largest):

@@ -5,6 +5,7 @@ and those of single runs beside their images, with which they travel through a c
 """
 
 import json
+import os
 import re
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
@@ -83,14 +84,16 @@ def altered_results(records, sha256):
     """
     made = {}
     for record in sorted(records, key=_time):
+        folder, time = str(field_folder(record)), _time(record)
         with suppress(DamagedResult):
             for file in _parse(record, record.read_bytes()).get("output", []):
-                path = field_folder(record) / file["url"]
-                made[path] = _time(record), file["sha256"]
+                made[os.path.join(folder, file["url"])] = time, file["sha256"]
     return [
-        path
+        Path(path)
         for path, (time, digest) in made.items()
-        if path.is_file() and _time(path) > time and sha256(str(path)) != digest
+        if os.path.isfile(path)
+        and os.stat(path).st_mtime_ns > time
+        and sha256(path) != digest
     ]
 
 

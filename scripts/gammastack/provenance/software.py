@@ -182,6 +182,7 @@ def _between(lines, start, stop):
     return "".join([lines[first - 1][left:], *middle, lines[last - 1][:right]])
 
 
+@cache
 def _file(module, folder):
     path = folder.joinpath(*module.split("."))
     candidates = path.with_suffix(".py"), path / "__init__.py"

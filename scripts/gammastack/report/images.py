@@ -45,7 +45,7 @@ def picture(name, image, n_pixels, use=None):
     below, above = scale.clipped(image)
     return {
         "png": _base64(png(small, scale)),
-        "bar": _base64(color_bar(scale)),
+        "bar": _base64(color_bar(scale.colors)),
         "low": scale.low,
         "high": scale.high,
         "n_below": below,

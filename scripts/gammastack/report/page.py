@@ -46,6 +46,12 @@ def render(template, **context):
     return _environment().get_template(template).render(context)
 
 
+def compile_templates():
+    """Compile all templates, which otherwise happens when one is needed."""
+    for name in _environment().list_templates(extensions=["html"]):
+        _environment().get_template(name)
+
+
 @cache
 def _environment():
     environment = Environment(
