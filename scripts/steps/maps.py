@@ -80,9 +80,8 @@ def run(
     pd.DataFrame(rows).to_csv(outputs["off_statistics"], index=False)
     pd.DataFrame(columns).to_csv(outputs["off_histogram"], index=False)
     radius = next(iter(radii.values()))
-    in_pixels = radius.on(geometry)
     candidates, search = find_candidates(
-        *(images, significances, mask, geometry, in_pixels),
+        *(images, significances, mask, geometry, radius.on(geometry)),
         *(candidate_threshold, ul_confidence),
     )
     meta = {
@@ -96,15 +95,19 @@ def run(
         **search,
     }
     write_candidates(outputs["candidates"], candidates, FLUX[integral], meta)
-    in_deg = in_pixels[1] / geometry.in_pixels(1)[1]
+    in_deg = radius.on(geometry)[1] / geometry.in_pixels(1)[1]
     write_regions(outputs["candidates_reg"], candidates, in_deg)
+    return [*warnings, *_too_many(search, candidate_threshold)]
+
+
+def _too_many(search, threshold):
+    """Describe candidates that were left out, if any were."""
     if search["n_found"] > search["n_kept"]:
-        warnings.append(
-            f"{search['n_found']} peaks are above {candidate_threshold:g} sigma, of which"
+        yield (
+            f"{search['n_found']} peaks are above {threshold:g} sigma, of which"
             f" the {search['n_kept']} most significant ones are kept; is the background"
             " right?"
         )
-    return warnings
 
 
 def _peak(image):
