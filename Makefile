@@ -6,8 +6,9 @@ BIN := .venv/bin
 # Of Snakemake; the lowest version that pyproject.toml allows
 LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
 
-# What tests the pages in a browser, which must be installed (Debian: apt install chromium)
-BROWSER_TESTS = playwright==1.65.2
+# What only some tests need, which are skipped without it: a browser, which must be installed,
+# too (Debian: apt install chromium), and an object store
+SERVICES = playwright==1.65.2 moto[s3]==5.2.5 boto3==1.43.117 botocore==1.43.117 flask==3.1.3 flask-cors==6.0.5
 
 .PHONY: demo test test-slow test-lowest lint docs validation lock clean
 
@@ -67,8 +68,8 @@ lock:
 	echo "$(CURDIR)/scripts" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/gammastack.pth"
 	touch $@
 
-.venv/browser: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(BROWSER_TESTS)
+.venv/services: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(SERVICES)
 	touch $@
 
 .lowest/ready: pyproject.toml
