@@ -15,6 +15,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/acceptance.smk"
 include: "workflow/rules/runs.smk"
@@ -30,6 +31,8 @@ include: "workflow/rules/screen.smk"
 include: "workflow/rules/dry_run.smk"
 
 
+if is_on_cluster:
+    do_group_here()
 if is_main_process:
     around_planning(
         [
@@ -45,6 +48,7 @@ if is_main_process:
 
 rule all:
     default_target: True
+    localrule: True
     input:
         products,
         rules.summary.output,

@@ -15,6 +15,10 @@ for variant in variants("run_histogram"):
             record_of("run_histogram"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "histograms"
+        resources:
+            **needs("run_histogram"),
         params:
             **parameters_of(
                 "run_histogram",
@@ -69,6 +73,10 @@ for variant in variants("acceptance"):
             record_of("acceptance"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "acceptances"
+        resources:
+            **needs("acceptance"),
         params:
             **parameters_of(
                 "acceptance",

@@ -63,6 +63,10 @@ for variant in variants("provenance"):
             record_of("provenance"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "fields"
+        resources:
+            **needs("provenance"),
         params:
             **parameters_of(
                 "provenance",
@@ -93,6 +97,10 @@ for variant in variants("archive_of_field"):
             record_of("archive_of_field"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "archives"
+        resources:
+            **needs("archive_of_field"),
         params:
             **parameters_of(
                 "archive_of_field",
@@ -106,5 +114,6 @@ for variant in variants("archive_of_field"):
 
 
 rule archive:
+    localrule: True
     input:
         [f"{RESULTS}/{name}/archive.zip" for name in settings.fields],

@@ -31,7 +31,7 @@ if is_process_of_one_job:
     call = run_here
 else:
     steps = ["run_images", "stack_group", "stack", "maps", "report"]
-    pool = Pool(lambda: workflow.cores, steps)
+    pool = Pool(number_of_workers, steps)
     call = pool.run
     # While the processes get ready, the workflow is planned. A dry run needs none.
     if not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:

@@ -32,6 +32,10 @@ for variant in variants("check_run"):
             record_of("check_run"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "checks"
+        resources:
+            **needs("check_run"),
         params:
             **parameters_of(
                 "check_run",
@@ -75,6 +79,7 @@ for variant in variants("doctor"):
             record_of("doctor"),
         wildcard_constraints:
             field=variant.fields,
+        localrule: True
         params:
             **parameters_of(
                 "doctor",
@@ -89,5 +94,6 @@ for variant in variants("doctor"):
 
 
 rule doctor:
+    localrule: True
     input:
         [f"{RESULTS}/{name}/doctor.csv" for name in settings.fields],

@@ -36,6 +36,10 @@ for variant in variants("figure"):
             record_of("figure"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "figures"
+        resources:
+            **needs("figure"),
         params:
             **parameters_of("figure", upstream=[recipes_of_stack, recipes_of_maps]),
         run:
@@ -43,6 +47,7 @@ for variant in variants("figure"):
 
 
 rule figures:
+    localrule: True
     input:
         [
             f"{RESULTS}/{path.removesuffix('fits')}{suffix}"

@@ -28,6 +28,10 @@ for variant in variants("maps"):
             record_of("maps"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "fields"
+        resources:
+            **needs("maps"),
         params:
             **parameters_of(
                 "maps",

@@ -41,6 +41,10 @@ for variant in variants("report"):
             record_of("report"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "fields"
+        resources:
+            **needs("report"),
         params:
             **parameters_of(
                 "report",

@@ -49,6 +49,10 @@ for variant in variants("run_images"):
         wildcard_constraints:
             field=variant.fields,
         cache: "omit-software"
+        group:
+            "runs"
+        resources:
+            **needs("run_images"),
         params:
             **parameters_of(
                 "run_images",

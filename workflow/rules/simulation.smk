@@ -6,6 +6,10 @@ rule simulate_run:
         **in_results(outputs_of("simulate_run")),
     log:
         record_of("simulate_run", SIMULATED_STORE),
+    group:
+        "simulations"
+    resources:
+        **needs("simulate_run"),
     params:
         **parameters_of(
             "simulate_run",
@@ -28,6 +32,7 @@ rule simulate_index:
         **in_results(outputs_of("simulate_index")),
     log:
         record_of("simulate_index", SIMULATED_STORE),
+    localrule: True
     params:
         **parameters_of("simulate_index", simulation=settings.simulation),
     run:

@@ -4,6 +4,7 @@
 import atexit
 import itertools
 import os
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecMode, RerunTrigger
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
@@ -27,9 +29,40 @@ class Error(WorkflowError):
 
 
 # Which process this is: the main one, which plans; one that Snakemake starts for a single
-# job, without the profile; or one on another machine. Scripts cannot ask for it otherwise.
+# job, without the profile; or one that does the jobs of a group on a cluster. Scripts cannot
+# ask for it otherwise.
 is_main_process = workflow.exec_mode == ExecMode.DEFAULT
 is_process_of_one_job = workflow.exec_mode == ExecMode.SUBPROCESS
+is_on_cluster = workflow.exec_mode == ExecMode.REMOTE
+
+
+def number_of_workers():
+    """Return how many jobs are done at the same time by this process."""
+    resources = workflow.resource_settings
+    if is_main_process and workflow.non_local_exec:
+        return resources.local_cores
+    # On a cluster Snakemake counts all processors, on which other users may compute, too.
+    granted = os.environ.get("SLURM_CPUS_PER_TASK", workflow.cores)
+    return min(workflow.cores, int(granted))
+
+
+def do_group_here():
+    """Let the process that Slurm starts for a group of jobs do all of them itself, in threads.
+
+    Snakemake's plugin starts another process with `srun`, for each job that is connected with
+    no other one of the group, one after the other. And it does not start a job when another
+    one has failed.
+    """
+    execute = workflow.execute
+
+    def execute_here(executor_plugin, executor_settings, **others):
+        workflow.execution_settings.use_threads = True
+        workflow.execution_settings.keep_going = True
+        workflow.global_resources["_nodes"] = sys.maxsize
+        local = ExecutorPluginRegistry().get_plugin("local")
+        return execute(executor_plugin=local, executor_settings=None, **others)
+
+    workflow.execute = execute_here
 
 
 def around_planning(before, after):

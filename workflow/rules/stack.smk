@@ -31,6 +31,7 @@ for variant in variants("exclusion_mask"):
             record_of("exclusion_mask"),
         wildcard_constraints:
             field=variant.fields,
+        localrule: True
         params:
             **parameters_of(
                 "exclusion_mask",
@@ -57,6 +58,10 @@ for variant in variants("search_sources"):
             record_of("search_sources"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "searches"
+        resources:
+            **needs("search_sources"),
         params:
             **parameters_of(
                 "search_sources",
@@ -98,6 +103,10 @@ for variant in variants("stack_group"):
             record_of("stack_group"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "sums"
+        resources:
+            **needs("stack_group"),
         params:
             **parameters_of(
                 "stack_group",
@@ -140,6 +149,10 @@ for variant in variants("stack"):
             record_of("stack"),
         wildcard_constraints:
             field=variant.fields,
+        group:
+            "fields"
+        resources:
+            **needs("stack"),
         params:
             **parameters_of(
                 "stack",

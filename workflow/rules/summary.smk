@@ -25,6 +25,7 @@ rule summary:
         **in_report("summary", in_results(outputs_of("summary"))),
     log:
         f"{RESULTS}/provenance/summary.json",
+    localrule: True
     params:
         **parameters_of(
             "summary",

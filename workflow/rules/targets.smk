@@ -35,6 +35,7 @@ for name in settings.fields:
     rule:
         name:
             name
+        localrule: True
         input:
             # It is called after the loop.
             lambda wildcards, name=name: results_of(name),

@@ -10,6 +10,11 @@ from gammastack.errors import InputError
 BYTES_PER_PIXEL = 200
 
 
+def shape_of(image):
+    """Return the numbers of pixels along longitude and latitude, given the settings of an image."""
+    return [round(size / image["binsz"]) for size in image["width"]]
+
+
 def require_memory(field, available=None):
     """Refuse a field whose images need more memory than there is.
 
@@ -25,7 +30,7 @@ def require_memory(field, available=None):
     """
     if available is None:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    shape = [round(size / field.image["binsz"]) for size in field.image["width"]]
+    shape = shape_of(field.image)
     needed = prod(shape) * BYTES_PER_PIXEL
     if needed > available:
         raise InputError(
