@@ -15,7 +15,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"
-include: "workflow/rules/resources.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/simulation.smk"
 include: "workflow/rules/acceptance.smk"
 include: "workflow/rules/runs.smk"
@@ -38,9 +38,11 @@ if is_main_process:
         [
             *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
             *(or_say_on_the_page(check_observations), discard_damaged_products),
+            forget_messages,
         ],
-        [show_what_is_known],
+        [contents.save, show_what_is_known],
     )
+    follow_groups(explain_group)
     explain_dry_run(say_what_has_changed)
     show_time_left()
     keep_from_screen(is_told_at_the_end, N_SHOWN)

@@ -162,7 +162,8 @@ if is_main_process:
     atexit.register(contents.save)
     atexit.register(remember, SOURCES)
 
-refusals = []
+# What failed jobs say, by their first output
+refusals = {}
 warnings = []
 
 
@@ -181,7 +182,9 @@ def perform(input, output, params, record):
         text = str(error)
         if not is_told:
             text = f"{output[0]}: {type(error).__name__}: {error}"
-        refusals.append(text)
+        # On a cluster Slurm knows more of it, see cluster.smk.
+        if not (is_on_cluster and isinstance(error, WorkerKilled)):
+            refusals[output[0]] = text
         write_failure(str(record), name, text)
         if is_told:
             raise Error(text) from None

@@ -24,7 +24,7 @@ OF_FAILED_JOBS = (
 def is_told_at_the_end(text):
     """Return whether a message of Snakemake says what is said at the end of the invocation."""
     return bool(refusals) and (
-        text.startswith(OF_FAILED_JOBS) or any(known in text for known in refusals)
+        text.startswith(OF_FAILED_JOBS) or any(known in text for known in refusals.values())
     )
 
 
@@ -81,7 +81,7 @@ def say_what_was_made():
 def say_what_failed():
     """Print warnings and errors; the last lines on the screen say what to do."""
     print_first("WARNING", warnings)
-    print_first("ERROR", refusals)
+    print_first("ERROR", refusals.values())
     if refusals:
         print("Maps and tables that depend on it are missing, or as they were before.")
 
@@ -133,10 +133,12 @@ onstart:
 
 
 onsuccess:
+    take_messages()
     say_at_exit(say_what_was_made)
 
 
 onerror:
+    take_messages()
     if refusals and is_main_process:
-        say_on_the_page(sorted({*refusals}))
+        say_on_the_page(sorted({*refusals.values()}))
     say_at_exit(say_what_failed)

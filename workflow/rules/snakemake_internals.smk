@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from snakemake.caching.local import OutputFileCache
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, _IOFile
+from snakemake.jobs import GroupJob, Job
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecMode, RerunTrigger
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
@@ -63,6 +64,45 @@ def do_group_here():
         return execute(executor_plugin=local, executor_settings=None, **others)
 
     workflow.execute = execute_here
+
+
+def follow_groups(when_failed):
+    """Keep what a group of jobs has made on the cluster before it failed.
+
+    Snakemake takes all of them for failed, and removes their results.
+
+    Parameters
+    ----------
+    when_failed : callable
+        Called with the first outputs of the jobs that were not done, what the plugin says, and
+        the log files of the job of the cluster.
+    """
+    postprocess = Job.postprocess
+
+    async def postprocess_job(self, *arguments, error=False, **others):
+        error = error and (self.is_local or not is_made(self))
+        await postprocess(self, *arguments, error=error, **others)
+
+    def log_error(self, msg=None, aux_logs=None, **others):
+        missing = [job for job in self.jobs if not is_made(job)]
+        when_failed([job.output[0] for job in missing], msg or "", aux_logs or [])
+        for job in missing:
+            job.log_error(msg, aux_logs=aux_logs)
+
+    Job.postprocess, GroupJob.log_error = postprocess_job, log_error
+
+
+def is_made(job):
+    """Return whether another process has made all outputs of a job.
+
+    Each is marked when the job is submitted, until that process is done with it.
+    """
+    known = workflow.persistence
+    known._clear_cache()
+    keys = [known._get_key(path) for path in job.output]
+    return all(map(os.path.exists, job.output)) and not known._filter_incomplete_keys(
+        keys
+    )
 
 
 def around_planning(before, after):
