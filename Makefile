@@ -10,7 +10,7 @@ LOWEST = $(shell sed -n 's/.*snakemake>=\([0-9.]*\).*/\1/p' pyproject.toml)
 # too (Debian: apt install chromium), and an object store
 SERVICES = playwright==1.65.2 moto[s3]==5.2.5 boto3==1.43.117 botocore==1.43.117 flask==3.1.3 flask-cors==6.0.5
 
-.PHONY: demo test test-slow test-lowest lint docs validation lock clean
+.PHONY: demo test test-slow test-slurm test-lowest lint docs validation lock clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores $(CORES)
@@ -21,6 +21,11 @@ test: .venv/ready
 # The benchmarks in small, random updates, and more moments at which an invocation is ended
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -n $(CORES) -m slow
+
+# On a cluster of one node that is started for it; as root, with Debian's packages
+# slurmctld, slurmd, slurm-client and munge
+test-slurm: .venv/ready
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 # What depends on the inner parts of Snakemake, with its lowest version
 test-lowest: .lowest/ready

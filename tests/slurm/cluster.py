@@ -75,15 +75,14 @@ def cluster(folder):
     started = []
     try:
         for command in _daemons(folder):
-            log = open(folder / f"{command[0]}.out", "w")  # noqa: SIM115
-            started.append(
-                subprocess.Popen(
+            with open(folder / f"{command[0]}.out", "w") as log:
+                process = subprocess.Popen(
                     command,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            )
+            started.append(process)
             time.sleep(0.5)
         _wait_for_idle_node(folder)
         yield
