@@ -38,7 +38,7 @@ if is_main_process:
         [
             *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
             *(or_say_on_the_page(check_observations), discard_damaged_products),
-            forget_messages,
+            *(forget_messages, group_jobs(GROUPS)),
         ],
         [contents.save, show_what_is_known],
     )
@@ -50,7 +50,7 @@ if is_main_process:
 
 rule all:
     default_target: True
-    localrule: True
     input:
         products,
         rules.summary.output,
+    localrule: True

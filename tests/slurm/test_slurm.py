@@ -1,5 +1,6 @@
 """Jobs on a real cluster of one node; `make test-slurm` runs these tests."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
+import cluster
 import pytest
 
-import cluster
 from project import BAND, MORE_PARTS, PARTS, ROOT, RUNS, SETTINGS, Project
 
 pytestmark = [
@@ -187,6 +188,9 @@ def test_run_that_cannot_be_used_is_named_on_the_screen(slow_project):
     code, screen = on_slurm(slow_project)
     assert code == 0, screen
     assert "WARNING" in screen and "run_1002.fits" in screen
+    record = slow_project.folder / "results" / "sky" / "runs" / "1001.json"
+    # Not the long command of a process of the cluster
+    assert json.loads(record.read_text())["arguments"][1:] == OPTIONS
 
 
 def test_one_allocation_in_which_all_happens(slow_project, built):

@@ -15,8 +15,6 @@ for variant in variants("run_histogram"):
             record_of("run_histogram"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "histograms"
         resources:
             **needs("run_histogram"),
         params:
@@ -73,8 +71,6 @@ for variant in variants("acceptance"):
             record_of("acceptance"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "acceptances"
         resources:
             **needs("acceptance"),
         params:

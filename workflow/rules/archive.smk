@@ -63,8 +63,6 @@ for variant in variants("provenance"):
             record_of("provenance"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "fields"
         resources:
             **needs("provenance"),
         params:
@@ -97,8 +95,6 @@ for variant in variants("archive_of_field"):
             record_of("archive_of_field"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "archives"
         resources:
             **needs("archive_of_field"),
         params:
@@ -114,6 +110,6 @@ for variant in variants("archive_of_field"):
 
 
 rule archive:
-    localrule: True
     input:
         [f"{RESULTS}/{name}/archive.zip" for name in settings.fields],
+    localrule: True

@@ -4,6 +4,23 @@ from math import prod
 
 from gammastack.config.image_size import BYTES_PER_PIXEL, shape_of
 
+# Jobs of these steps are done in groups, of which one or more are a job of the cluster: those of
+# the same name that depend on each other, see group-components in profiles/slurm.
+GROUPS = {
+    "simulate_run": "simulations",
+    "run_histogram": "histograms",
+    "acceptance": "acceptances",
+    "run_images": "runs",
+    "search_sources": "searches",
+    "stack_group": "sums",
+    "stack": "fields",
+    "maps": "fields",
+    "report": "fields",
+    "provenance": "fields",
+    "check_run": "checks",
+    "figure": "figures",
+    "archive_of_field": "archives",
+}
 # Measured: Python, the packages and Snakemake take 250 MB in each process.
 MB_PER_PROCESS = 500
 # So that a job that takes seconds is not ended when the disk is slow

@@ -165,6 +165,10 @@ if is_main_process:
 # What failed jobs say, by their first output
 refusals = {}
 warnings = []
+# The command of the user; the processes of a cluster inherit it, and have long ones of their own.
+if is_main_process:
+    os.environ["GAMMASTACK_COMMAND"] = json.dumps(sys.argv)
+COMMAND = json.loads(os.environ.get("GAMMASTACK_COMMAND", "null")) or sys.argv
 
 
 def perform(input, output, params, record):
@@ -175,7 +179,7 @@ def perform(input, output, params, record):
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         messages = call_with_whole_inputs(
-            name, inputs, outputs, arguments, made_of, str(record), sys.argv
+            name, inputs, outputs, arguments, made_of, str(record), COMMAND
         )
     except Exception as error:
         is_told = isinstance(error, (InputError, WorkerKilled))

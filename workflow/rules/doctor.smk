@@ -32,8 +32,6 @@ for variant in variants("check_run"):
             record_of("check_run"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "checks"
         resources:
             **needs("check_run"),
         params:
@@ -94,6 +92,6 @@ for variant in variants("doctor"):
 
 
 rule doctor:
-    localrule: True
     input:
         [f"{RESULTS}/{name}/doctor.csv" for name in settings.fields],
+    localrule: True

@@ -36,8 +36,6 @@ for variant in variants("figure"):
             record_of("figure"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "figures"
         resources:
             **needs("figure"),
         params:
@@ -47,7 +45,6 @@ for variant in variants("figure"):
 
 
 rule figures:
-    localrule: True
     input:
         [
             f"{RESULTS}/{path.removesuffix('fits')}{suffix}"
@@ -55,3 +52,4 @@ rule figures:
             for path in band_products(field, MAIN_IMAGES).values()
             for suffix in ("png", "pdf")
         ],
+    localrule: True

@@ -28,8 +28,6 @@ for variant in variants("maps"):
             record_of("maps"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "fields"
         resources:
             **needs("maps"),
         params:

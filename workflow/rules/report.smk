@@ -41,8 +41,6 @@ for variant in variants("report"):
             record_of("report"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "fields"
         resources:
             **needs("report"),
         params:

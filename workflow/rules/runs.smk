@@ -49,8 +49,6 @@ for variant in variants("run_images"):
         wildcard_constraints:
             field=variant.fields,
         cache: "omit-software"
-        group:
-            "runs"
         resources:
             **needs("run_images"),
         params:

@@ -24,7 +24,8 @@ OF_FAILED_JOBS = (
 def is_told_at_the_end(text):
     """Return whether a message of Snakemake says what is said at the end of the invocation."""
     return bool(refusals) and (
-        text.startswith(OF_FAILED_JOBS) or any(known in text for known in refusals.values())
+        text.startswith(OF_FAILED_JOBS)
+        or any(known in text for known in refusals.values())
     )
 
 

@@ -6,8 +6,6 @@ rule simulate_run:
         **in_results(outputs_of("simulate_run")),
     log:
         record_of("simulate_run", SIMULATED_STORE),
-    group:
-        "simulations"
     resources:
         **needs("simulate_run"),
     params:

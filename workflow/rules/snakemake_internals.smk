@@ -66,6 +66,25 @@ def do_group_here():
     workflow.execute = execute_here
 
 
+def group_jobs(groups):
+    """Return a function that divides the jobs into groups, if a cluster does them.
+
+    The directive `group` would divide what a dry run says, too.
+
+    Parameters
+    ----------
+    groups : dict of str to str
+        Name of the group by the name of the step.
+    """
+
+    def divide():
+        if workflow.non_local_exec:
+            for each in workflow.rules:
+                each.group = groups.get(each.params.get("step"))
+
+    return divide
+
+
 def follow_groups(when_failed):
     """Keep what a group of jobs has made on the cluster before it failed.
 

@@ -58,8 +58,6 @@ for variant in variants("search_sources"):
             record_of("search_sources"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "searches"
         resources:
             **needs("search_sources"),
         params:
@@ -103,8 +101,6 @@ for variant in variants("stack_group"):
             record_of("stack_group"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "sums"
         resources:
             **needs("stack_group"),
         params:
@@ -149,8 +145,6 @@ for variant in variants("stack"):
             record_of("stack"),
         wildcard_constraints:
             field=variant.fields,
-        group:
-            "fields"
         resources:
             **needs("stack"),
         params:

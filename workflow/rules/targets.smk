@@ -35,10 +35,10 @@ for name in settings.fields:
     rule:
         name:
             name
-        localrule: True
         input:
             # It is called after the loop.
             lambda wildcards, name=name: results_of(name),
+        localrule: True
 
 
 def known_targets(name):
