@@ -24,6 +24,8 @@ class Measurement:
     root_mb, process_mb, tree_mb : float
         Largest resident memory of the first process, of any process, and largest sum over
         all processes. In the sum, memory that processes share is counted more than once.
+    cpu_seconds : float
+        Processor time of all processes, but for what they took after it was last read.
     """
 
     start: float
@@ -31,6 +33,7 @@ class Measurement:
     root_mb: float
     process_mb: float
     tree_mb: float
+    cpu_seconds: float = 0.0
 
 
 def measure(command, log, **options):
@@ -54,6 +57,7 @@ def measure(command, log, **options):
         If it fails, or takes longer than `TIME_LIMIT`; its processes are then gone.
     """
     root_mb = process_mb = tree_mb = next_sample = 0
+    cpu = {}
     with open(log, "w") as file:
         start, begin = time.time(), time.perf_counter()
         root = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
@@ -64,6 +68,7 @@ def measure(command, log, **options):
                 raise subprocess.TimeoutExpired(command, TIME_LIMIT)
             if elapsed > next_sample:
                 sizes = resident_mb(root)
+                cpu |= processor_times(root)
                 root_mb = max([root_mb, *sizes[:1]])
                 process_mb = max([process_mb, *sizes])
                 tree_mb = max(tree_mb, sum(sizes))
@@ -74,7 +79,8 @@ def measure(command, log, **options):
         error = subprocess.CalledProcessError(root.returncode, command)
         error.add_note(Path(log).read_text())
         raise error
-    return Measurement(start, seconds, root_mb, process_mb, tree_mb)
+    cpu_seconds = sum(cpu.values())
+    return Measurement(start, seconds, root_mb, process_mb, tree_mb, cpu_seconds)
 
 
 def resident_mb(root):
@@ -87,6 +93,18 @@ def resident_mb(root):
             # It ended in the meantime
             continue
     return sizes
+
+
+def processor_times(root):
+    """Processor times in s by process, of a process and of each of its descendants."""
+    times = {}
+    for process in tree(root):
+        try:
+            one = process.cpu_times()
+            times[process.pid] = one.user + one.system
+        except psutil.NoSuchProcess:
+            continue
+    return times
 
 
 def tree(root):
