@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/simulation.smk"
@@ -32,6 +33,7 @@ include: "workflow/rules/dry_run.smk"
 
 if is_main_process:
     around_planning(
+        take_lock,
         [
             *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
             *(or_say_on_the_page(check_observations), discard_damaged_products),

@@ -56,6 +56,9 @@ MAY_IMPORT = {
     "doctor": "failures words",
     "summary": "failures",
     "targets": "",
+    "lock": "errors",
+    "invocation": "",
+    "nights": "errors failures summary words",
 }
 SCIENCE = (
     *("regression", "dl3", "sky", "runs", "runs.run"),
