@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     """Says errors as plugins do."""
 
     def error(self, message):
-        show(line(State.UNKNOWN, message))
+        show(line(State.UNKNOWN, message, {}))
         self.exit(State.UNKNOWN)
 
 
@@ -67,7 +67,7 @@ def main():
 def positive(text):
     """Return a number above 0."""
     if (number := int(text)) < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 
@@ -106,14 +106,22 @@ def snakemake(log, started):
     process = subprocess.Popen(
         started, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
     )
-    # It finishes what it has begun, and ends.
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    signals = []
+
+    def end(number, frame):
+        # Snakemake finishes what it has begun.
+        signals.append(number)
+        process.terminate()
+
+    signal.signal(signal.SIGTERM, end)
     code = process.wait()
     if code == 0:
         return
     log.seek(start)
     why = reason(log.read()) or f"Snakemake ended with exit code {code}"
-    if code < 0:
+    if signals:
+        why = "ended by SIGTERM, the next update goes on from here"
+    elif code < 0:
         why = f"Snakemake was killed ({signal.Signals(-code).name})"
     raise InputError(f"{why}; see {log.name}")
 

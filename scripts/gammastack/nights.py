@@ -9,7 +9,6 @@ import filecmp
 import shutil
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from gammastack.errors import InputError
@@ -147,7 +146,7 @@ def forget(nights, n_kept):
 
 
 def line(state, text, values):
-    """Return the line of a plugin: state, text, and values after a bar.
+    """Return the line of a plugin: state, text, and after a bar what can be drawn.
 
     Parameters
     ----------
@@ -157,4 +156,4 @@ def line(state, text, values):
     """
     text = " ".join(text.replace("|", "/").split())
     numbers = " ".join(f"{name}={value}" for name, value in values.items())
-    return f"{state.name} - {text} | {numbers}"
+    return f"{state.name} - {text} | {numbers}".removesuffix(" | ")
