@@ -1,9 +1,18 @@
 """Snakemake as a program: how it is started, and what it keeps in the folder .snakemake."""
 
+import csv
+import json
+import os
 import re
+import subprocess
 import sys
+from base64 import urlsafe_b64decode
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
+
+from gammastack.errors import InputError
 
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 KEPT = Path(".snakemake")
@@ -40,3 +49,57 @@ def reason(text):
 def is_locked():
     """Return whether Snakemake is at work here, or has left its lock."""
     return any(KEPT.glob("locks/*.lock"))
+
+
+def outputs(configfile):
+    """Return the paths of all that a configuration makes, but for figures.
+
+    Raises
+    ------
+    InputError
+        If this cannot be said, such as if a data store cannot be read.
+    """
+    targets = "--summary", "--", "all", "archive", "doctor"
+    done = subprocess.run(
+        command(configfile, *targets), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        why = reason(done.stdout + done.stderr)
+        raise InputError(f"{configfile}: what it makes is not known: {why}")
+    lines = done.stdout.splitlines()
+    header = next(n for n, line in enumerate(lines) if line.startswith("output_file\t"))
+    table = csv.DictReader(lines[header:], delimiter="\t", quoting=csv.QUOTE_NONE)
+    return {os.path.normpath(row["output_file"]) for row in table if row["rule"]}
+
+
+@dataclass
+class Remembered:
+    """What Snakemake remembers of a file that it has made, or begun to make.
+
+    Attributes
+    ----------
+    files : list of pathlib.Path
+        In which it remembers.
+    logs : set of str
+        Paths of the logs of the job.
+    """
+
+    files: list = field(default_factory=list)
+    logs: set = field(default_factory=set)
+
+
+def remembered():
+    """Return what Snakemake `Remembered`, by the path of what it has made."""
+    found = {}
+    for folder in (KEPT / "metadata", KEPT / "incomplete"):
+        for file in filter(Path.is_file, folder.rglob("*")):
+            # A long path is divided: all parts but the last one begin with an @.
+            parts = (part.lstrip("@") for part in file.relative_to(folder).parts)
+            # What else may be there is none of Snakemake's records.
+            with suppress(ValueError):
+                path = os.path.normpath(urlsafe_b64decode("".join(parts)).decode())
+                known = found.setdefault(path, Remembered())
+                known.files.append(file)
+                record = json.loads(file.read_bytes())
+                known.logs.update(map(os.path.normpath, record.get("log") or ()))
+    return found
