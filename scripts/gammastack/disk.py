@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gammastack.files.layout import SIMULATED_STORE, product_at
+from gammastack.nights import ARCHIVE
 from gammastack.nights import FOLDER as NIGHTS
 from gammastack.provenance.activity import STAGED
+from gammastack.provenance.records import EXPORT
 from gammastack.provenance.records import FOLDER as RECORDS
 from gammastack.words import counted
 
@@ -160,9 +162,14 @@ def leftovers(folders, wanted, remembered):
 
 
 def is_wanted(path, wanted):
-    """Return whether a file is made, or a figure of an image that is."""
+    """Return whether a file is made, or on demand of what is: a figure, or an archive."""
+    folder, name = os.path.split(path)
     base, suffix = os.path.splitext(path)
-    return path in wanted or (suffix in FIGURES and f"{base}.fits" in wanted)
+    return (
+        path in wanted
+        or (suffix in FIGURES and f"{base}.fits" in wanted)
+        or (name == ARCHIVE and f"{folder}/{EXPORT}" in wanted)
+    )
 
 
 def _is_in(path, folders):
@@ -210,15 +217,15 @@ def remove(found, folders):
         os.unlink(path)
     for path in found.memory:
         path.unlink(missing_ok=True)
-    top = {
-        *map(Path, folders),
-        Path(SNAKEMAKE, "metadata"),
-        Path(SNAKEMAKE, "incomplete"),
+    top = {*map(Path, folders), Path(SNAKEMAKE)}
+    emptied = {
+        folder
+        for path in (*map(Path, found.files), *found.memory)
+        for folder in path.parents
+        if top & {*folder.parents}
     }
-    for path in (*map(Path, found.files), *found.memory):
-        for folder in path.parents:
-            if folder in top or any(folder.iterdir()):
-                break
+    for folder in sorted(emptied, key=lambda folder: -len(folder.parts)):
+        if not any(folder.iterdir()):
             folder.rmdir()
 
 

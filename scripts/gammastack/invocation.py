@@ -52,14 +52,14 @@ def is_locked():
 
 
 def outputs(configfile):
-    """Return the paths of all that a configuration makes, but for figures.
+    """Return the paths of all that a configuration makes, but for figures and archives.
 
     Raises
     ------
     InputError
         If this cannot be said, such as if a data store cannot be read.
     """
-    targets = "--summary", "--", "all", "archive", "doctor"
+    targets = "--summary", "--", "all", "doctor"
     done = subprocess.run(
         command(configfile, *targets), capture_output=True, text=True, check=False
     )
