@@ -32,9 +32,11 @@ def main():
     parser.add_argument("--remove", action="store_true", help="do it")
     given = parser.parse_args()
     try:
+        if not given.remove:
+            look_at(given)
+            return 0
         with Lock() as lock:
-            if given.remove:
-                require_alone(lock)
+            require_alone(lock)
             look_at(given)
     except (InputError, OSError) as error:
         show(f"ERROR: {' '.join(str(error).split())}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -177,6 +178,7 @@ def test_two_at_once_and_a_machine_that_goes_down(updated, first):
     assert updated.products()[name] == first.products()[name]
 
 
+@pytest.mark.slow
 def test_snakemake_that_goes_on_alone_is_at_work(updated):
     """Its update was killed; what it has locked must not be unlocked."""
     process = started(updated, "--", "--forceall")
@@ -197,6 +199,7 @@ def test_update_that_is_asked_to_end(updated):
     assert nightly(updated).code == OK
 
 
+@pytest.mark.slow
 def test_snakemake_that_is_killed(updated):
     process = started(updated, "--", "--forceall")
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
@@ -289,3 +292,79 @@ def test_line_of_a_hostile_text():
 )
 def test_reason_of_a_failure(text, expected):
     assert reason(text) == expected
+
+
+HOWTO = ROOT / "docs" / "howto"
+UNITS = ["gammastack.service", "gammastack.timer"]
+
+
+def in_place(text, project):
+    """A text with the path of a project for that of the documentation."""
+    assert "/path/to/gammastack" in text
+    return text.replace("/path/to/gammastack", str(project.folder))
+
+
+@pytest.fixture
+def installed(updated):
+    """The project with the configuration and the environment that the documentation names."""
+    shutil.copy(
+        updated.folder / "config/config.yaml", updated.folder / "gammastack.yaml"
+    )
+    python = updated.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return updated
+
+
+def run_bare(command, folder):
+    """Run a command as cron and systemd do, with hardly any variables."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_units_of_systemd(installed, tmp_path):
+    for name in UNITS:
+        text = (HOWTO / name).read_text()
+        if name.endswith("service"):
+            text = in_place(text, installed)
+        (tmp_path / name).write_text(text)
+    paths = [tmp_path / name for name in UNITS]
+    done = run_bare(["systemd-analyze", "verify", *paths], tmp_path)
+    # It says in words alone that it does not know a key.
+    assert done.returncode == 0 and done.stdout + done.stderr == ""
+    (calendar,) = re.findall("^OnCalendar=(.*)$", paths[1].read_text(), re.MULTILINE)
+    done = run_bare(["systemd-analyze", "calendar", calendar], tmp_path)
+    assert done.returncode == 0 and "Next elapse" in done.stdout
+
+
+def test_command_of_the_service(installed):
+    text = in_place((HOWTO / "gammastack.service").read_text(), installed)
+    settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    done = run_bare(shlex.split(settings["ExecStart"]), settings["WorkingDirectory"])
+    night = night_of(done.returncode, done.stdout)
+    assert night.code == OK and "0 changed" in night.text
+    accepted = {*map(int, settings["SuccessExitStatus"].split())}
+    assert accepted == {WARNING, AT_WORK}
+
+
+def test_line_for_cron(installed):
+    """It says nothing, and causes no mail, as long as all is well."""
+    page = (HOWTO / "nightly.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\d+ \d+ \* \* \* +(.*)$", page, re.MULTILINE)
+    # A percent sign would end the command.
+    assert "%" not in line
+    command = ["/bin/sh", "-c", in_place(line, installed)]
+    done = run_bare(command, installed.folder)
+    assert done.stdout + done.stderr == ""
+    path = installed.folder / "store/run_1002.fits"
+    path.write_bytes(path.read_bytes()[:100_000])
+    done = run_bare(command, installed.folder)
+    assert done.stdout.startswith("WARNING - 1 field, 1 changed, 0 new runs, 1 failed")

@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "summary": "failures",
     "targets": "",
     "lock": "errors",
-    "invocation": "",
+    "invocation": "errors",
+    "disk": "files.layout nights products provenance words",
     "nights": "errors failures summary words",
 }
 SCIENCE = (
