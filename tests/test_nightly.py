@@ -287,6 +287,10 @@ def test_line_of_a_hostile_text():
             "Traceback\n  raise\nOSError: [Errno 28] No space\n",
             "OSError: [Errno 28] No space",
         ),
+        (
+            'RuleException:\nOSError in file "a.smk", line 3:\nNo space\nFile "b.py"\n',
+            "RuleException: OSError: No space",
+        ),
         ("✓ done\n", ""),
     ],
 )

@@ -18,6 +18,7 @@ SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 KEPT = Path(".snakemake")
 # The workflow says the first; Snakemake and Python begin a paragraph with the others.
 TOLD, ERROR = "ERROR: ", re.compile(r"\w*(Error|Exception)\b")
+PLACE = re.compile(r' in file "[^"]*", line \d+')
 
 
 def command(configfile, *arguments):
@@ -41,9 +42,14 @@ def reason(text):
             return line.removeprefix(TOLD)
     for number, line in enumerate(lines):
         if ERROR.match(line):
-            paragraph = " ".join(takewhile(str.strip, lines[number:]))
-            return " ".join(paragraph.removeprefix("Error:").split())
+            paragraph = " ".join(takewhile(is_told, lines[number:]))
+            return " ".join(PLACE.sub("", paragraph).removeprefix("Error:").split())
     return ""
+
+
+def is_told(line):
+    """Return whether a line belongs to a message: it is not empty, and no place in the code."""
+    return bool(line.strip()) and not line.startswith('File "')
 
 
 def is_locked():
