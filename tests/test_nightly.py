@@ -291,6 +291,8 @@ def test_line_of_a_hostile_text():
             'RuleException:\nOSError in file "a.smk", line 3:\nNo space\nFile "b.py"\n',
             "RuleException: OSError: No space",
         ),
+        ("OSError: full\nCall stack:\n  File 'a'\n", "OSError: full"),
+        ("ERROR: " + 200 * "long ", 79 * "long " + "..."),
         ("✓ done\n", ""),
     ],
 )

@@ -9,8 +9,9 @@ import sys
 from base64 import urlsafe_b64decode
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
+from textwrap import shorten
 
 from gammastack.errors import InputError
 
@@ -19,6 +20,9 @@ KEPT = Path(".snakemake")
 # The workflow says the first; Snakemake and Python begin a paragraph with the others.
 TOLD, ERROR = "ERROR: ", re.compile(r"\w*(Error|Exception)\b")
 PLACE = re.compile(r' in file "[^"]*", line \d+')
+TRACE = ('File "', "Call stack:")
+# Monitoring cuts longer lines.
+MAX_LENGTH = 400
 
 
 def command(configfile, *arguments):
@@ -37,19 +41,16 @@ def command(configfile, *arguments):
 def reason(text):
     """Return why an invocation failed, from what it said; nothing if it did not say why."""
     lines = text.split("\n")
-    for line in lines:
-        if line.startswith(TOLD):
-            return line.removeprefix(TOLD)
-    for number, line in enumerate(lines):
-        if ERROR.match(line):
-            paragraph = " ".join(takewhile(is_told, lines[number:]))
-            return " ".join(PLACE.sub("", paragraph).removeprefix("Error:").split())
-    return ""
+    why = [line.removeprefix(TOLD) for line in lines if line.startswith(TOLD)][:1]
+    if not why:
+        why = takewhile(is_told, dropwhile(lambda line: not ERROR.match(line), lines))
+    words = PLACE.sub("", " ".join(why)).removeprefix("Error:")
+    return shorten(words, MAX_LENGTH, placeholder=" ...")
 
 
 def is_told(line):
     """Return whether a line belongs to a message: it is not empty, and no place in the code."""
-    return bool(line.strip()) and not line.startswith('File "')
+    return bool(line.strip()) and not line.lstrip().startswith(TRACE)
 
 
 def is_locked():
