@@ -2,7 +2,7 @@
 """Update all maps without anybody watching, and say in one line how it went.
 
 Pages and archives of fields that have changed are kept in RESULTS/nights/DATE/FIELD; what
-Snakemake says is in RESULTS/nights/DATE.log. The last line is one of a plugin for Nagios or
+Snakemake says is in RESULTS/nights/DATE.log. The line is that of a plugin for Nagios or
 Icinga. Exit codes: 0 OK, also if there was nothing to do; 1 some runs cannot be used; 2 not
 updated, with the reason; 3 called in the wrong way; 75 not tried, because an earlier update,
 or somebody else, is at work on the results.

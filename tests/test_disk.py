@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
+from pathlib import Path
 
 import pytest
 
@@ -194,7 +195,8 @@ def removed(known, wanted=()):
     before = {*everything()}
     found = leftovers(["results"], {*wanted}, known)
     remove(found, ["results"])
-    assert before - {*everything()} == {*found.files}
+    gone = {str(path) for path in found.memory}
+    assert before - {*everything()} - gone == {*found.files}
     return sorted(found.files)
 
 
@@ -259,6 +261,20 @@ def test_records_of_jobs_go_with_what_they_made(folder):
         *("results/a/provenance/system-1.json", "results/b/x.fits"),
     ]
     assert not (folder / "results/a").exists()
+
+
+def test_folder_that_was_deleted_by_hand(folder):
+    """What Snakemake remembers of it goes, but not the folders in which it remembers."""
+    files = [
+        Path(f".snakemake/{kind}/@part/name") for kind in ("metadata", "incomplete")
+    ]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    known = {"results/old/a": Remembered(files, {"results/old/provenance/a.json"})}
+    assert removed(known) == []
+    assert all([*file.parents[1].parent.glob("*/*")] == [] for file in files)
+    assert all(file.parents[1].is_dir() for file in files)
 
 
 def test_what_snakemake_remembers(folder):

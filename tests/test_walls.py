@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "targets": "",
     "lock": "errors",
     "invocation": "errors",
-    "disk": "files.layout nights products provenance words",
+    "disk": "files.layout invocation nights products provenance words",
     "nights": "errors failures summary words",
 }
 SCIENCE = (

@@ -1,11 +1,15 @@
 """What takes how much of the disk, and what no configuration needs."""
 
 import os
+import stat
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gammastack.files.layout import SIMULATED_STORE, product_at
+from gammastack.invocation import KEPT as SNAKEMAKE
+from gammastack.invocation import MEMORY
 from gammastack.nights import ARCHIVE
 from gammastack.nights import FOLDER as NIGHTS
 from gammastack.provenance.activity import STAGED
@@ -31,10 +35,10 @@ KINDS = {
     "doctor": "checks",
     "archive_of_field": "archives",
 }
-OTHER, SIMULATED, SNAKEMAKE = "other", "simulated data", ".snakemake"
+OTHER, SIMULATED = "other", "simulated data"
 ORDER = (*dict.fromkeys(KINDS.values()), NIGHTS, SIMULATED, OTHER, SNAKEMAKE)
 # Of these kinds, Snakemake does not remember all that was made.
-KEPT = ("records", NIGHTS, SIMULATED)
+NOT_REMEMBERED = ("records", NIGHTS, SIMULATED)
 SUMMARY = ("index.html", "summary.csv", "summary.ecsv")
 FIGURES = (".pdf", ".png")
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -44,11 +48,14 @@ N_FIELDS = 20
 
 
 def files_in(folder):
-    """Yield the paths of the files and links in a folder, which links do not lead out of."""
+    """Yield path and status of the files and links in a folder, but follow no link."""
     for place, folders, names in os.walk(folder):
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        for name in (*names, *links):
-            yield os.path.join(place, name)
+        paths = [os.path.join(place, name) for name in (*folders, *names)]
+        for path in paths:
+            # Somebody at work may just have renamed it.
+            with suppress(FileNotFoundError):
+                if not stat.S_ISDIR((status := os.lstat(path)).st_mode):
+                    yield path, status
 
 
 def place_of(path):
@@ -90,12 +97,10 @@ def usage(folders):
     """Return the `Usage` of results folders, and of the folder .snakemake."""
     found, seen = Usage(), set()
     for folder in (*folders, SNAKEMAKE):
-        for path in files_in(folder):
-            is_result = folder != SNAKEMAKE
+        for path, status in files_in(folder):
             key = ("", SNAKEMAKE)
-            if is_result:
+            if folder != SNAKEMAKE:
                 key = place_of(os.path.relpath(path, folder))
-            status = os.lstat(path)
             found.files[key] += 1
             found.size[key] += status.st_size
             if (status.st_dev, status.st_ino) not in seen:
@@ -151,11 +156,11 @@ def leftovers(folders, wanted, remembered):
     gone |= _systems_alone(gone)
     made = {*wanted, *remembered, *gone, *needed}
     for folder in folders:
-        for path in files_in(folder):
+        for path, status in files_in(folder):
             kind = place_of(os.path.relpath(path, folder))[1]
             if path in gone or _is_part_of(path, made):
-                found.files[path] = os.lstat(path).st_size
-            elif path not in made and kind not in KEPT:
+                found.files[path] = status.st_size
+            elif path not in made and kind not in NOT_REMEMBERED:
                 found.unknown.append(path)
     found.memory = [file for path in unwanted for file in remembered[path].files]
     return found
@@ -191,7 +196,7 @@ def _systems_alone(gone):
     found = set()
     for folder in {Path(path).parent for path in gone}:
         systems = {str(path) for path in folder.glob(SYSTEM)}
-        if folder.name == RECORDS and {*map(str, folder.iterdir())} <= gone | systems:
+        if folder.name == RECORDS and {*map(str, folder.glob("*"))} <= gone | systems:
             found |= systems
     return found
 
@@ -217,7 +222,7 @@ def remove(found, folders):
         os.unlink(path)
     for path in found.memory:
         path.unlink(missing_ok=True)
-    top = {*map(Path, folders), Path(SNAKEMAKE)}
+    top = {Path(folder) for folder in (*folders, *MEMORY)}
     emptied = {
         folder
         for path in (*map(Path, found.files), *found.memory)

@@ -16,7 +16,9 @@ from textwrap import shorten
 from gammastack.errors import InputError
 
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
-KEPT = Path(".snakemake")
+KEPT = ".snakemake"
+# Where it remembers what it has made, and what it has begun to make
+MEMORY = (f"{KEPT}/metadata", f"{KEPT}/incomplete")
 # The workflow says the first; Snakemake and Python begin a paragraph with the others.
 TOLD, ERROR = "ERROR: ", re.compile(r"\w*(Error|Exception)\b")
 PLACE = re.compile(r' in file "[^"]*", line \d+')
@@ -55,7 +57,7 @@ def is_told(line):
 
 def is_locked():
     """Return whether Snakemake is at work here, or has left its lock."""
-    return any(KEPT.glob("locks/*.lock"))
+    return any(Path(KEPT).glob("locks/*.lock"))
 
 
 def outputs(configfile):
@@ -98,7 +100,7 @@ class Remembered:
 def remembered():
     """Return what Snakemake `Remembered`, by the path of what it has made."""
     found = {}
-    for folder in (KEPT / "metadata", KEPT / "incomplete"):
+    for folder in map(Path, MEMORY):
         for file in filter(Path.is_file, folder.rglob("*")):
             # A long path is divided: all parts but the last one begin with an @.
             parts = (part.lstrip("@") for part in file.relative_to(folder).parts)
