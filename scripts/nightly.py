@@ -57,8 +57,13 @@ def main():
             state, text, values = update(given, lock)
     except InUse as error:
         state, text, code = State.UNKNOWN, f"not tried: {error}", AT_WORK
-    except (InputError, OSError) as error:
-        state, text = State.CRITICAL, f"not updated: {error}"
+    # Python would end with the exit code of a warning.
+    except Exception as error:
+        is_told = isinstance(error, (InputError, OSError))
+        state, text = (
+            State.CRITICAL,
+            f"not updated: {error if is_told else repr(error)}",
+        )
     seconds = round(time.monotonic() - start)
     show(line(state, f"{text}, {seconds} s", {**values, "time": f"{seconds}s"}))
     return state if code is None else code
