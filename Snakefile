@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/damaged.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/cluster.smk"
@@ -35,6 +36,7 @@ if is_on_cluster:
     do_group_here()
 if is_main_process:
     around_planning(
+        take_lock,
         [
             *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
             *(or_say_on_the_page(check_observations), discard_damaged_products),

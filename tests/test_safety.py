@@ -72,7 +72,16 @@ def test_default_configuration_is_read_as_strictly(configured, tmp_path):
             "{field}",
             "$HOME",
         ),
-        *("\u00fc", "a\n", "a\nb", "a\0", "\u202e", "provenance", "summary.csv"),
+        *(
+            "\u00fc",
+            "a\n",
+            "a\nb",
+            "a\0",
+            "\u202e",
+            "provenance",
+            "summary.csv",
+            "nights",
+        ),
     ],
 )
 def test_names_of_fields(name):

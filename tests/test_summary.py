@@ -59,8 +59,8 @@ def test_leftovers_take_few_lines():
     folders = [f"results/sky/{n}TeV-9TeV" for n in range(5)]
     paths = [f"{folder}/{n}.fits" for folder in folders for n in range(4)]
     paths.insert(0, "results/sky/known_sources.fits")
-    title, *lines = format_leftovers(paths, "results").splitlines()
-    assert "scripts/verify.py results" in title
+    title, *lines = format_leftovers(paths).splitlines()
+    assert "scripts/disk.py" in title
     assert lines == [
         "  results/sky: known_sources.fits",
         "  results/sky/0TeV-9TeV: 4 files",

@@ -56,6 +56,10 @@ MAY_IMPORT = {
     "doctor": "failures words",
     "summary": "failures",
     "targets": "",
+    "lock": "errors",
+    "invocation": "errors",
+    "disk": "files.layout invocation nights products provenance words",
+    "nights": "errors failures summary words",
 }
 SCIENCE = (
     *("regression", "dl3", "sky", "runs", "runs.run"),

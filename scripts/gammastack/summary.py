@@ -66,14 +66,12 @@ def failed_runs(rows):
     return [_failures(folder / "runs.csv") for folder in sorted(folders)]
 
 
-def format_leftovers(paths, results):
+def format_leftovers(paths):
     """Return a few lines on products that another configuration has made.
 
     Parameters
     ----------
     paths : list of str
-    results : str
-        Folder of the results.
 
     Returns
     -------
@@ -88,10 +86,7 @@ def format_leftovers(paths, results):
     ]
     n_more = len(lines) - N_FOLDERS
     more = [f"and {n_more} more folders"] if n_more > 0 else []
-    title = (
-        "Of another configuration, delete if you do not need them"
-        f" ('scripts/verify.py {results}' lists all):"
-    )
+    title = "Of another configuration ('scripts/disk.py' removes what none needs):"
     return "\n  ".join([title, *lines[:N_FOLDERS], *more])
 
 

@@ -75,7 +75,7 @@ def say_what_is_there():
 def say_what_was_made():
     """Print what is left over, and what is there."""
     if others := list(leftovers()):
-        print(format_leftovers(others, RESULTS))
+        print(format_leftovers(others))
     say_what_is_there()
 
 

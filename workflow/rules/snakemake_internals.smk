@@ -124,16 +124,18 @@ def is_made(job):
     )
 
 
-def around_planning(before, after):
+def around_planning(first, before, after):
     """Call some functions before the jobs of a build are known, and some when they are.
 
-    Not with options such as --dag and --unlock, which build nothing, and not if another
-    invocation is at work: neither is known while the workflow is read. There is no hook
-    for an invocation in which nothing is to be done.
+    Not with options such as --dag and --unlock, which build nothing, and all but the first
+    function not if another invocation is at work: neither is known while the workflow is
+    read. There is no hook for an invocation in which nothing is to be done.
     """
     build = workflow._build_dag
 
     def planned():
+        if workflow.executor_plugin:
+            first()
         is_at_work = workflow.executor_plugin and not any(
             workflow.persistence._read_locks()
         )

@@ -23,7 +23,14 @@ from gammastack.sky.radius import Radius
 
 # Fields cannot have these names: the results folder uses them, or they are other targets.
 TAKEN = (
-    *(SIMULATED_STORE, "index.html", "summary.csv", "summary.ecsv", "provenance"),
+    *(
+        SIMULATED_STORE,
+        "index.html",
+        "summary.csv",
+        "summary.ecsv",
+        "provenance",
+        "nights",
+    ),
     *(*TARGETS, *STEPS),
 )
 
