@@ -36,7 +36,7 @@ if is_main_process:
             *(lift_rate_limit, warn_of_triggers, check_targets, check_results),
             *(or_say_on_the_page(check_observations), discard_damaged_products),
         ],
-        [show_what_is_known],
+        [remote_files.save, show_what_is_known],
     )
     explain_dry_run(say_what_has_changed)
     show_time_left()

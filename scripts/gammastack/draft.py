@@ -327,7 +327,7 @@ def config_text(store, fields):
     )
     lines = [
         "# A draft for this store; change what you like. All keys: config/README.md",
-        f"datastore: {_quoted(str(store.folder.resolve()))}",
+        f"datastore: {_quoted(store.place)}",
         "",
         "# Where the responses are good: above the energy threshold",
         f'energy_bands: [["{low:g} TeV", "{high:g} TeV"]]',

@@ -16,6 +16,7 @@ for variant in variants("run_histogram"):
         wildcard_constraints:
             field=variant.fields,
         params:
+            **remote(dl3_files),
             **parameters_of(
                 "run_histogram",
                 upstream=[recipes_of_data],

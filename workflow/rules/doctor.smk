@@ -33,6 +33,7 @@ for variant in variants("check_run"):
         wildcard_constraints:
             field=variant.fields,
         params:
+            **remote(all_of_run("files")),
             **parameters_of(
                 "check_run",
                 upstream=[recipes_of_data],

@@ -50,6 +50,7 @@ for variant in variants("run_images"):
             field=variant.fields,
         cache: "omit-software"
         params:
+            **remote(dl3_files),
             **parameters_of(
                 "run_images",
                 upstream=[recipes_of_data, recipes_of_acceptance],
