@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "report": "files.candidates files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "config errors files.fits files.header files.layout files.run maps products sky stacking",
-    "draft": "config dl3 errors sky",
+    "draft": "config dl3 errors remote sky",
     "doctor": "failures words",
     "summary": "failures",
     "targets": "",

@@ -310,7 +310,7 @@ def _field(name, settings):
         background = acceptance = None
     return Field(
         name=name,
-        datastore=_store(settings["datastore"], key("datastore")),
+        datastore=store_place(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
         energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
@@ -350,6 +350,19 @@ def expand(path, key):
     return expanded
 
 
+def store_place(text, key):
+    """Return the folder or address of a store; with secrets in it, it is refused."""
+    if is_remote(text):
+        refuse_secrets(text, key)
+    place = expand(text, key)
+    if not is_remote(place):
+        return _path(text, key)
+    # A variable may hold them, too.
+    refuse_secrets(place, key)
+    require_address(place, key)
+    return _path(place.rstrip("/"), key)
+
+
 def _path(text, key):
     """Return a path without variables that can be an input or output of a job."""
     path = expand(text, key)
@@ -360,19 +373,6 @@ def _path(text, key):
             " cannot have; rename the file or folder"
         )
     return path
-
-
-def _store(text, key):
-    """Return a folder, or an address without anything that must stay secret."""
-    if is_remote(text):
-        refuse_secrets(text, key)
-    place = expand(text, key)
-    if not is_remote(place):
-        return _path(text, key)
-    # A variable may hold them, too.
-    refuse_secrets(place, key)
-    require_address(place, key)
-    return _path(place.rstrip("/"), key)
 
 
 def _observations(conditions, key):

@@ -50,6 +50,11 @@ class FileCache:
         str
             A path with the name of the file.
         """
+        if version.size > self.limit:
+            raise InputError(
+                f"datastore_cache: {url} has {version.size / 1e6:.0f} MB, more than the size"
+                f" of the cache, {self.limit / 1e6:.0f} MB; enlarge it"
+            )
         place = self._place(url, version)
         copy = place / url.rpartition("/")[2]
         while True:
@@ -58,38 +63,43 @@ class FileCache:
                     # The time of the lock is that of the last use.
                     os.utime(_with(place, LOCK))
                     yield str(copy)
-                    return
+                    break
             with _locked(place, fcntl.LOCK_EX):
                 if _size(copy) != version.size:
-                    self._make_room(version.size, url)
+                    self._make_room(version.size, _with(place, LOCK))
                     part = _with(place, PART)
                     download(part)
                     place.mkdir(exist_ok=True)
                     os.replace(part, copy)
+        # There may be more than allowed as long as many copies are in use.
+        self._make_room()
 
     def _place(self, url, version):
         """Return the folder of a copy; what belongs to it has names that begin like it."""
         name = sha256(f"{url} {version.size} {version.tag}".encode()).hexdigest()
         return Path(self.folder, name[:2], name[2:40])
 
-    def _make_room(self, size, url):
-        """Delete the copies that were not used for longest, until another one fits."""
-        if size > self.limit:
-            raise InputError(
-                f"datastore_cache: {url} has {size / 1e6:.0f} MB, more than the size of the"
-                f" cache, {self.limit / 1e6:.0f} MB; enlarge it"
-            )
+    def _make_room(self, size=0, lock=None):
+        """Delete the copies that were not used for longest, until another one fits.
+
+        It counts as a whole from now on: `lock`, the file of its lock, says how large it is.
+        """
         Path(self.folder).mkdir(parents=True, exist_ok=True)
         with open(Path(self.folder, "size"), "a+", encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            if lock:
+                lock.write_text("")
             file.seek(0)
             text = file.read()
             # Not less than what is there: what a process left that was killed counts twice.
             total = int(text) if text.isdecimal() else self.limit
             if total + size > self.limit:
-                total = self._evict(max(0, self.limit * KEPT - size))
-            file.truncate(0)
-            file.write(str(int(total + size)))
+                total = self._evict(self.limit * KEPT - size)
+            if text != (new := str(int(total + size))):
+                file.truncate(0)
+                file.write(new)
+            if lock:
+                lock.write_text(str(size))
 
     def _evict(self, allowed):
         """Delete copies until no more than some bytes are left; return how many are."""
@@ -111,7 +121,7 @@ class FileCache:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A copy, or the beginning of one: its place, last use, and size in bytes."""
+    """A copy, whole or not: its place, last use, and the size of the whole in bytes."""
 
     place: Path
     used: float
@@ -119,9 +129,11 @@ class _Entry:
 
     @classmethod
     def of(cls, lock):
-        place = lock.with_name(lock.name.removesuffix(LOCK))
-        parts = [_with(place, PART), *place.glob("*")]
-        return cls(place, _time(lock), sum(max(0, _size(path)) for path in parts))
+        place, used, text = lock.with_name(lock.name.removesuffix(LOCK)), 0.0, ""
+        # Another process may have deleted it.
+        with suppress(OSError):
+            used, text = lock.stat().st_mtime, lock.read_text()
+        return cls(place, used, int(text) if text.isdecimal() else 0)
 
 
 def _with(place, end):
@@ -133,12 +145,6 @@ def _size(path):
     with suppress(OSError):
         return os.stat(path).st_size
     return -1
-
-
-def _time(path):
-    with suppress(OSError):
-        return os.stat(path).st_mtime
-    return 0.0
 
 
 @contextmanager
