@@ -285,6 +285,9 @@ def refuse_unknown(wildcards, output):
     if not is_planning():
         return
     for name, path in output.items():
+        # A failed first update leaves a page, see screen.smk, but no table.
+        if Path(path) == PAGE and not SUMMARY.exists():
+            continue
         if name != "record" and has_unknown_maker(path):
             raise Error(
                 f"{path} was made elsewhere, or the records of Snakemake in the folder"
