@@ -171,7 +171,9 @@ class Proxy(Server):
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in dropped}
         connection.close()
         if method != "HEAD":
-            headers = {k: v for k, v in headers.items() if k.lower() != "content-length"}
+            headers = {
+                k: v for k, v in headers.items() if k.lower() != "content-length"
+            }
             headers["Content-Length"] = str(len(body))
         return answer.status, headers, body
 

@@ -29,7 +29,9 @@ from servers import FileServer, Proxy, some_fail
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PART = 2**16
-CONTENT = {f"{name}.fits": bytes([number]) * 300_000 for number, name in enumerate("abc")}
+CONTENT = {
+    f"{name}.fits": bytes([number]) * 300_000 for number, name in enumerate("abc")
+}
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +110,11 @@ def test_unknown_addresses(url):
         ("https://h", ["data", "../b", "a.fits"], "https://h/b/a.fits"),
         ("s3://bucket/x", ["../../..", "a.fits"], "s3://bucket/a.fits"),
         ("s3://bucket/x", ["", "/data", "a.fits"], "s3://bucket/data/a.fits"),
-        ("https://h/x", ["https://other/y", "a.fits"], "https://h/x/https:/other/y/a.fits"),
+        (
+            "https://h/x",
+            ["https://other/y", "a.fits"],
+            "https://h/x/https:/other/y/a.fits",
+        ),
     ],
 )
 def test_files_stay_on_the_server(url, names, there):

@@ -205,7 +205,10 @@ def read_config(settings):
 
 def datastore_cache(settings):
     """Return the cache for files of stores on servers, given its settings, if any."""
-    chosen = {**_defaults(schema()["$defs"]["datastore_cache"]["properties"]), **settings}
+    chosen = {
+        **_defaults(schema()["$defs"]["datastore_cache"]["properties"]),
+        **settings,
+    }
     folder = _path(chosen["folder"], "datastore_cache: folder")
     size = quantity(chosen["size"], "GB", "datastore_cache: size") * 1e9
     if not size > 0:

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from astropy.io import fits
 
@@ -57,7 +58,7 @@ class RemoteStore(DataStore):
             name: [joined(url, one) for one in index_names(name)]
             for name in (OBS_INDEX, HDU_INDEX)
         }
-        files.look_up(sum(candidates.values(), []))
+        files.look_up(chain(*candidates.values()))
         index = {}
         for name, places in candidates.items():
             there = [place for place in places if not files.is_missing(place)]
@@ -107,7 +108,10 @@ class RemoteStore(DataStore):
         self.files.look_up(paths)
         problems = {path: self._problem(path) for path in paths}
         headers = {path: Headers(problem=text) for path, text in problems.items()}
-        there, memory = [path for path in paths if not problems[path]], Memory(self.cache)
+        there, memory = (
+            [path for path in paths if not problems[path]],
+            Memory(self.cache),
+        )
         for urls, copies in self.files.batches(there):
             found = read_headers(copies, memory)
             headers |= {

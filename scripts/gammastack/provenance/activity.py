@@ -95,7 +95,9 @@ def perform(
             "arguments": arguments,
             "config": params,
             "software": {"version": __version__, **software},
-            "input": [{**file, **(recorded or {}).get(file["url"], {})} for file in read],
+            "input": [
+                {**file, **(recorded or {}).get(file["url"], {})} for file in read
+            ],
             "output": entities(outputs, field),
         },
     )

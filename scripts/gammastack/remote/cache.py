@@ -109,8 +109,9 @@ class FileCache:
             if total <= allowed:
                 break
             # Who uses or fetches it has the lock.
-            with suppress(BlockingIOError), _locked(
-                entry.place, fcntl.LOCK_EX | fcntl.LOCK_NB
+            with (
+                suppress(BlockingIOError),
+                _locked(entry.place, fcntl.LOCK_EX | fcntl.LOCK_NB),
             ):
                 shutil.rmtree(entry.place, ignore_errors=True)
                 for end in (PART, LOCK):

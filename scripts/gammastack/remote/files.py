@@ -14,6 +14,7 @@ from gammastack.remote.server import (
     FileChanged,
     NoSuchFile,
     NotAllowed,
+    RemoteError,
     Version,
     server_of,
 )
@@ -211,8 +212,16 @@ def held(files, cache):
     """
 
     def enter(file):
-        download = _Download(file)
-        return stack.enter_context(cache.hold(file.url, file.version, download))
+        copy = cache.hold(file.url, file.version, _Download(file))
+        try:
+            return stack.enter_context(copy)
+        except RemoteError:
+            raise
+        except OSError as error:
+            raise RemoteError(
+                f"datastore_cache: {cache.folder}: no copy of {file.url} can be kept there"
+                f" ({error.strerror}). Make room or give another folder"
+            ) from None
 
     with ExitStack() as stack:
         if len(files) == 1:

@@ -190,7 +190,9 @@ class Server:
 
     def _refusal(self, url, status):
         if status in (404, 410):
-            return NoSuchFile(f"{url}: no such file on the server. {self.check_address}")
+            return NoSuchFile(
+                f"{url}: no such file on the server. {self.check_address}"
+            )
         if status in (400, 401, 403):
             return NotAllowed(
                 f"{url}: the server does not allow it (status {status}). {self.log_in}"
@@ -239,7 +241,9 @@ class WebServer(Server):
             return _version_of(url, answer)
 
     async def _read(self, url, version, start, stop, limit):
-        async with self._answer("GET", url, Range=f"bytes={start}-{stop - 1}") as answer:
+        async with self._answer(
+            "GET", url, Range=f"bytes={start}-{stop - 1}"
+        ) as answer:
             answer.raise_for_status()
             wanted = version._replace(sha256="")
             if _version_of(url, answer) != wanted:
@@ -290,14 +294,20 @@ class ObjectStore(Server):
             if len(wanted) > N_SINGLE:
                 # Who may read files may not be allowed to list them.
                 with suppress(NoSuchFile, NotAllowed):
-                    listed |= await self._repeated(folder, partial(self._listed, folder))
+                    listed |= await self._repeated(
+                        folder, partial(self._listed, folder)
+                    )
         found = {url: listed[url] for url in urls if url in listed}
         others = [url for url in urls if url not in found]
         return found | await super()._versions(others)
 
     async def _listed(self, folder, limit):
         bucket, prefix, _ = self._fs.split_path(f"{folder}/x")
-        request = {"Bucket": bucket, "Prefix": prefix.removesuffix("x"), "Delimiter": "/"}
+        request = {
+            "Bucket": bucket,
+            "Prefix": prefix.removesuffix("x"),
+            "Delimiter": "/",
+        }
         found = {}
         while True:
             answer = await self._fs._call_s3("list_objects_v2", **request)
@@ -347,7 +357,7 @@ class _Truncated(Exception):
 
 
 def _passes(status):
-    return status >= 500 and status != 501 or status in PASSING
+    return (status >= 500 and status != 501) or status in PASSING
 
 
 def _whole(content, size):
