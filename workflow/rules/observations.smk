@@ -213,7 +213,7 @@ def located(name, obs_id, types=None):
         reason = "its zenith angle is not known, see background: zenith_bins"
         return Located([], {}, f"observation {obs_id}: {reason}")
     if is_main_process:
-        look_up(name, types)
+        look_up(types)
     try:
         hdus = store.available(obs_id, types or hdu_types(field.responses))
     # The server is to blame, not the run.
@@ -230,14 +230,17 @@ def located(name, obs_id, types=None):
 
 
 @cache
-def look_up(name, types):
-    """Ask once for the files of all runs, as `located` does for one, if they are on a server."""
-    field = settings.fields[name]
-    runs = selected_runs(name)
-    if types is not None:
-        runs = {*runs, *excluded(name)}
-    store = datastore(field.datastore)
-    refuse_clearly(store.look_up, runs, types or hdu_types(field.responses))
+def look_up(types):
+    """Ask servers once for all files that `located` is asked for, in all fields."""
+    wanted = []
+    for name, field in settings.fields.items():
+        if is_remote(field.datastore):
+            store, runs = datastore(field.datastore), selected_runs(name)
+            if types is None:
+                wanted += store.listed(runs, hdu_types(field.responses))
+            else:
+                wanted += store.listed([*runs, *excluded(name)])
+    refuse_clearly(remote_files.look_up, wanted)
 
 
 def of_run(key):

@@ -407,9 +407,6 @@ class DataStore:
             return "you have no permission to read it"
         return ""
 
-    def look_up(self, obs_ids, types=tuple(HDU_CLASSES)):
-        """Get ready for `available` of some observations."""
-
     def at_hand(self, hdus):
         """Provide HDUs in files that can be opened, as long as the context, by type."""
         return nullcontext(hdus)

@@ -76,12 +76,10 @@ class RemoteStore(DataStore):
         """Return the address."""
         return self.folder
 
-    def look_up(self, obs_ids, types=tuple(HDU_CLASSES)):
-        """Ask the server for the files of some observations at once."""
-        kinds = [(obs_id, kind) for obs_id in obs_ids for kind in types]
-        self.files.look_up(
-            path for key in kinds for _, path, _ in self._hdus.get(key, ())
-        )
+    def listed(self, obs_ids, types=tuple(HDU_CLASSES)):
+        """Return the addresses of all files of some observations."""
+        kinds = ((obs_id, kind) for obs_id in obs_ids for kind in types)
+        return [path for key in kinds for _, path, _ in self._hdus.get(key, ())]
 
     @contextmanager
     def at_hand(self, hdus):

@@ -60,24 +60,27 @@ class RemoteFiles:
         self._known = {}
 
     def save(self):
-        """Write the versions to the memory, if there are any."""
-        versions = {
-            url: version
+        """Write the versions, and what is missing, to the memory, if anything is known."""
+        known = {
+            url: version if isinstance(version, Version) else None
             for url, version in self._known.items()
-            if isinstance(version, Version)
+            if isinstance(version, Version | NoSuchFile)
         }
-        if versions:
+        if known:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._memory.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(versions), encoding="utf-8")
+            temporary.write_text(json.dumps(known), encoding="utf-8")
             temporary.replace(self._memory)
 
     def recall(self):
         """Take the versions from the memory, without asking the servers."""
         # What is not known is asked for.
         with suppress(OSError, ValueError, TypeError):
-            versions = json.loads(self._memory.read_bytes())
-            self._known = {url: Version(*known) for url, known in versions.items()}
+            known = json.loads(self._memory.read_bytes())
+            self._known = {
+                url: Version(*version) if version else NoSuchFile(url)
+                for url, version in known.items()
+            }
 
     def look_up(self, urls):
         """Ask for the versions that are not known yet, all at once.
@@ -237,15 +240,15 @@ class _Download:
 
     def __init__(self, file):
         self._file = file
-        self._server = server_of(split_bucket(file.url)[0])
 
     def __call__(self, path):
         url, version = self._file
+        server = server_of(split_bucket(url)[0])
         with open(path, "ab") as output:
             if output.tell() > version.size:
                 output.truncate(0)
             while (start := output.tell()) < version.size:
-                output.write(self._server.read(url, version, start))
+                output.write(server.read(url, version, start))
                 output.flush()
         if version.sha256 and _sha256(path) != version.sha256:
             os.unlink(path)
