@@ -89,8 +89,8 @@ class DataStore:
         """
         if is_remote(folder):
             raise InputError(
-                f"datastore: '{folder}' is on a server, where only the workflow and"
-                " scripts/init.py and doctor.py look; give a folder with a copy"
+                f"datastore: '{folder}' is on a server, where only the workflow,"
+                " scripts/init.py and scripts/doctor.py look. Give a folder with a copy."
             )
         folder = Path(folder)
         if not folder.is_dir():
