@@ -139,11 +139,17 @@ def test_a_fifth_of_the_requests_fails(server, files):
 
 
 @pytest.mark.parametrize(
-    "given", [{"has_ranges": False}, {"has_time": False}, {"methods": {"GET"}}]
+    "given",
+    [
+        {"has_ranges": False},
+        {"has_time": False},
+        {"has_size": False},
+        {"methods": {"GET"}},
+    ],
 )
 @pytest.mark.parametrize("fault", [None, "cut", "short", 503])
 def test_other_servers(server, files, given, fault):
-    """Without ranges, times or HEAD; the second request fails."""
+    """Without ranges, times, sizes but of ranges, or HEAD; the second request fails."""
     vars(server).update(given)
     faults = [fault, None]
     server.fault = lambda method, path: faults.pop() if faults else None
@@ -164,7 +170,7 @@ def test_a_server_without_tags(server, files, tmp_path):
 
 
 def test_a_server_that_does_not_give_sizes_is_refused(server, files):
-    server.has_size = False
+    server.has_size = server.has_ranges = False
     with refused("a.fits", "does not say how large"):
         read(files, server, "a.fits")
 

@@ -235,7 +235,8 @@ class WebServer(Server):
         async with self._answer("HEAD", url) as answer:
             if answer.status not in (405, 501):
                 answer.raise_for_status()
-                return _version_of(url, answer)
+                if "Content-Length" in answer.headers:
+                    return _version_of(url, answer)
         async with self._answer("GET", url, Range="bytes=0-0") as answer:
             answer.raise_for_status()
             return _version_of(url, answer)
