@@ -13,10 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from gammastack.config.fields import expand
-from gammastack.dl3.datastore import DataStore
 from gammastack.doctor import format_doctor, read_table, worst
-from gammastack.draft import draft_responses
+from gammastack.draft import draft_responses, given_store
 from gammastack.errors import InputError
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
@@ -28,14 +26,14 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("store", help="folder of DL3 files, with or without an index")
+    parser.add_argument("store", help="folder of DL3 files, or https://… or s3://…")
     parser.add_argument(
         "--results", default="doctor", help="folder for the table (default: doctor)"
     )
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     try:
-        config = config_of(expand(arguments.store, "STORE"), arguments.results)
+        config = config_of(given_store(arguments.store), arguments.results)
         results = Path(arguments.results)
         results.mkdir(parents=True, exist_ok=True)
         path = results / "config.yaml"
@@ -54,9 +52,8 @@ def main():
     return CODES.get(worst(read_table(table)), 0)
 
 
-def config_of(folder, results):
+def config_of(store, results):
     """Return a configuration with one field that has all runs, wherever they point."""
-    store = DataStore.from_dir(folder)
     # A store in which no run can be read is examined, too.
     band, offset_max = ("1 TeV", "10 TeV"), 1.0
     try:
@@ -66,7 +63,7 @@ def config_of(folder, results):
     except InputError:
         pass
     return {
-        "datastore": str(Path(folder).resolve()),
+        "datastore": store.place,
         "results": results,
         "energy_bands": [list(band)],
         "offset_band": ["0 deg", f"{offset_max} deg"],

@@ -7,13 +7,12 @@ Exit codes: 0 written; 2 not written, with the reason.
 import argparse
 import sys
 
-from gammastack.config.fields import expand
-from gammastack.dl3.datastore import DataStore
 from gammastack.draft import (
     config_text,
     field_at,
     field_of_target,
     find_fields,
+    given_store,
     without_pointing,
 )
 from gammastack.errors import InputError
@@ -24,7 +23,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("store", help="folder of DL3 files, with or without an index")
+    parser.add_argument("store", help="folder of DL3 files, or https://… or s3://…")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--target", help="only the field of this object or source")
     where.add_argument(
@@ -50,7 +49,7 @@ def main():
 
 def write_draft(arguments):
     """Write the configuration, and return the names of its fields."""
-    store = DataStore.from_dir(expand(arguments.store, "STORE"))
+    store = given_store(arguments.store)
     if unknown := without_pointing(store):
         print(f"left out: runs without RA_PNT or DEC_PNT: {listing(unknown)}")
     if arguments.position:

@@ -15,6 +15,7 @@ from importlib import import_module
 from multiprocessing import forkserver
 
 from gammastack.provenance.activity import perform
+from gammastack.remote.files import at_hand
 
 
 class WorkerKilled(RuntimeError):
@@ -98,6 +99,11 @@ def _end_with_parent():
     os._exit(1)
 
 
-def run_here(step, *job):
-    """Perform ``steps.<step>`` in this process, see `gammastack.provenance.activity.perform`."""
-    return perform(step, import_module(f"steps.{step}").run, *job)
+def run_here(step, inputs, *job):
+    """Perform ``steps.<step>`` in this process, see `gammastack.provenance.activity.perform`.
+
+    Inputs on servers are fetched, and stay in the cache as long as the step needs them.
+    """
+    run = import_module(f"steps.{step}").run
+    with at_hand(inputs) as (paths, recorded):
+        return perform(step, run, paths, *job, recorded)

@@ -50,3 +50,10 @@ def test_updates():
     _, *values, _ = [value.strip() for value in row.split("|")]
     # One more run reads the runs of its group, and its sums: all four, and one
     assert values[5:7] == ["4", "1"]
+
+
+def test_remote(hess_store):
+    pytest.importorskip("moto.server")
+    rows = re.findall(r"^\| (?:HTTP|S3) .*", run("remote.py", "--fields=cena"), re.M)
+    assert len(rows) == 16
+    assert all(re.search(r"\| 0 of \d+ \|$", row) for row in rows)

@@ -66,7 +66,7 @@ def crab(**changes):
 def test_keys_of_the_schema():
     assert set(FIELD) == KEYS
     top_level = set(schema()["properties"])
-    assert top_level == KEYS | {"results", "fields", "simulation"}
+    assert top_level == KEYS | {"results", "fields", "simulation", "datastore_cache"}
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))

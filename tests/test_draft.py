@@ -230,7 +230,7 @@ def test_runs_that_allow_no_draft(tmp_path, words, options):
     store = store_without_responses(tmp_path, **options)
     with refused(tmp_path, *words):
         draft_responses(store, store.obs_ids)
-    settings = config_of(tmp_path, str(tmp_path / "doctor"))
+    settings = config_of(store, str(tmp_path / "doctor"))
     ((low, high),) = read_config(settings).fields["store"].energy_bands.values()
     assert low < high
 

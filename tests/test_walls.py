@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "names": "",
     "words": "",
     "sky": "errors",
-    "dl3": "checksum errors memory words sky",
+    "remote": "errors",
+    "dl3": "checksum errors memory remote words sky",
     # What others need to know of a run
     "runs.run": "sky",
     "runs": "dl3 errors runs.run sky",
@@ -46,13 +47,15 @@ MAY_IMPORT = {
     "files.candidates": "files.tables",
     "files.run": "files.fits files.header files.layout provenance runs.run",
     "files.group": "files.fits files.header files.layout provenance stacking",
-    "config": "errors files.layout products sky",
-    "archive": "config dl3 errors files.fits files.header files.layout products provenance sky",
+    "config": "errors files.layout products remote sky",
+    "archive": (
+        "config dl3 errors files.fits files.header files.layout products provenance remote sky"
+    ),
     "pictures": "errors files.fits files.header files.layout sky",
     "report": "files.candidates files.layout files.run maps pictures provenance stacking",
     "maker": "dl3 errors files.header files.layout maps runs sky stacking",
     "at": "config errors files.fits files.header files.layout files.run maps products sky stacking",
-    "draft": "config dl3 errors sky",
+    "draft": "config dl3 errors remote sky",
     "doctor": "failures words",
     "summary": "failures",
     "targets": "",

@@ -10,10 +10,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from gammastack.config.fields import TAKEN
+from gammastack.config.fields import TAKEN, datastore_cache, store_place
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
 from gammastack.dl3.examination import energy_threshold
+from gammastack.dl3.remote_store import open_store
 from gammastack.errors import InputError
+from gammastack.remote.files import RemoteFiles
 from gammastack.sky.known_sources import known_sources, plain_name
 from gammastack.sky.sphere import lonlat, separation, unit_vectors
 from gammastack.words import counted
@@ -50,6 +52,11 @@ class Responses:
     band: tuple
     offset_max: float
     has_background: bool
+
+
+def given_store(text):
+    """Open the store that a command is given, a folder or an address."""
+    return open_store(store_place(text, "STORE"), RemoteFiles(datastore_cache({})))
 
 
 def draft_responses(store, obs_ids):
@@ -327,7 +334,7 @@ def config_text(store, fields):
     )
     lines = [
         "# A draft for this store; change what you like. All keys: config/README.md",
-        f"datastore: {_quoted(str(store.folder.resolve()))}",
+        f"datastore: {_quoted(store.place)}",
         "",
         "# Where the responses are good: above the energy threshold",
         f'energy_bands: [["{low:g} TeV", "{high:g} TeV"]]',

@@ -18,6 +18,7 @@ for variant in variants("run_histogram"):
         resources:
             **needs("run_histogram"),
         params:
+            **remote(dl3_files),
             **parameters_of(
                 "run_histogram",
                 upstream=[recipes_of_data],

@@ -53,6 +53,8 @@ from gammastack.provenance.activity import write_failure
 from gammastack.provenance.contents import Contents
 from gammastack.provenance.origin import code_hash
 from gammastack.provenance.software import parameters, recall, remember, software
+from gammastack.remote.address import is_remote
+from gammastack.remote.files import RemoteInputs, RemoteFiles
 from gammastack.sky.exclusion_files import file_of
 
 
@@ -158,9 +160,15 @@ def record_of(step_name, folder="{field}"):
 
 
 contents = Contents(".snakemake/contents.json")
+# Versions of files on servers, which the main process asks for, and others take from it
+remote_files = RemoteFiles(
+    settings.datastore_cache, ".snakemake/remote_files.json", contents.sha256
+)
 if is_main_process:
     atexit.register(contents.save)
     atexit.register(remember, SOURCES)
+else:
+    remote_files.recall()
 
 # What failed jobs say, by their first output
 refusals = {}
@@ -176,6 +184,8 @@ def perform(input, output, params, record):
     inputs, outputs = dict(input.items()), dict(output.items())
     name, arguments = params["step"], params["arguments"]
     outputs.pop("record", None)
+    if remote := params.get("remote"):
+        inputs["dl3"] = RemoteInputs(remote, settings.datastore_cache)
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         messages = call_with_whole_inputs(
@@ -315,16 +325,40 @@ def by_content(files):
     Snakemake does not look at the content of a file that is older than a result.
     """
     return lambda wildcards: [
-        path if is_made_here(path) else ancient(path) for path in files(wildcards)
+        path if is_made_here(path) else ancient(path)
+        for path in files(wildcards)
+        # Snakemake would look for each of them: `remote` hands them to the job.
+        if not is_remote(path)
     ]
 
 
 def names_and_contents(files):
     """Return names without folders, and hashes, of input files, as a parameter of their job."""
     return lambda wildcards: [
-        (os.path.basename(path), None if is_made_here(path) else contents.sha256(path))
+        (os.path.basename(path), None if is_made_here(path) else content_of(path))
         for path in files(wildcards)
     ]
+
+
+def content_of(path):
+    """Return a text that stands for the content of a file: its hash, or its version."""
+    if is_remote(path):
+        return remote_files.file(path).content
+    return contents.sha256(path)
+
+
+def remote(files):
+    """Return the parameter with which the files on servers among some are fetched, if any.
+
+    Snakemake does not compare parameters that depend on the output: addresses may change.
+    """
+    if not any(is_remote(field.datastore) for field in settings.fields.values()):
+        return {}
+    return {
+        "remote": lambda wildcards, output: [
+            remote_files.file(path) for path in files(wildcards) if is_remote(path)
+        ]
+    }
 
 
 def exclusion_files(wildcards):

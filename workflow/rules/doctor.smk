@@ -35,6 +35,7 @@ for variant in variants("check_run"):
         resources:
             **needs("check_run"),
         params:
+            **remote(all_of_run("files")),
             **parameters_of(
                 "check_run",
                 upstream=[recipes_of_data],

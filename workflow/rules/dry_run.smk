@@ -6,6 +6,13 @@ from snakemake.logging import logger
 N_CHANGES = 10
 
 
+def content_now(path):
+    """Return what stands for the content of a file, or None if a server does not have it."""
+    if is_remote(path) and remote_files.problem(path):
+        return None
+    return content_of(path)
+
+
 def changes_of(name):
     """Return what has changed since the results of a field were made."""
     # They are slow to import, and needed here alone.
@@ -18,7 +25,7 @@ def changes_of(name):
     try:
         bundle = open_bundle(Path(RESULTS, name))
         store = datastore(field.datastore)
-        return changes(bundle, SCRIPTS, field, store, contents.sha256)
+        return changes(bundle, SCRIPTS, field, store, content_now)
     except InputError as error:
         return [str(error)]
 

@@ -1,10 +1,12 @@
 # Which runs a field has, where their files are, and how they are divided.
 
 from gammastack.dl3.datastore import DataStore
+from gammastack.dl3.remote_store import open_store
 from gammastack.words import counted, listing
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.failures import too_many_failures
+from gammastack.remote.server import RemoteError
 from gammastack.stacking.groups import stable_groups
 
 # What the headers of DL3 files say, if a store has no index
@@ -20,7 +22,7 @@ def datastore(folder):
         index = simulated_index(**settings.simulation)
         index = dict(zip((OBS_INDEX, HDU_INDEX), index))
         return DataStore(Path(folder), index, is_planned=True)
-    store = refuse_clearly(DataStore.from_dir, folder, DL3_HEADERS)
+    store = refuse_clearly(open_store, folder, remote_files, DL3_HEADERS)
     if store.note and is_main_process:
         # The standard output may be read by a program, such as that of --dag.
         print(store.note, file=sys.stderr)
@@ -73,6 +75,12 @@ def check_observations():
             raise Error(f"{name}: {text}")
         if field.has_acceptance:
             zenith_bins(name)
+    if untagged := dict.fromkeys(remote_files.untagged):
+        warnings.append(
+            f"datastore: the server gives neither ETag nor Last-Modified of"
+            f" {counted(len(untagged), 'file')}, as of {next(iter(untagged))}: a copy in the"
+            " cache is used as long as the size stays the same, see datastore_cache"
+        )
 
 
 def without_exposure(field):
@@ -164,7 +172,7 @@ def zenith_bins(name):
     # A single bin takes runs of unknown zenith angle, too.
     zeniths = {obs_id: store.zenith(obs_id) for obs_id in runs}
     if len(edges) > 2:
-        zeniths = store.zeniths(runs)
+        zeniths = refuse_clearly(store.zeniths, runs)
     return refuse_clearly(bins_of_zenith, zeniths, edges)
 
 
@@ -204,8 +212,13 @@ def located(name, obs_id, types=None):
     if types is None and field.has_acceptance and obs_id not in zenith_bins(name):
         reason = "its zenith angle is not known, see background: zenith_bins"
         return Located([], {}, f"observation {obs_id}: {reason}")
+    if is_main_process:
+        look_up(types)
     try:
         hdus = store.available(obs_id, types or hdu_types(field.responses))
+    # The server is to blame, not the run.
+    except RemoteError as error:
+        raise Error(str(error)) from None
     except InputError as error:
         return Located([], {}, str(error))
     files = list(dict.fromkeys(hdu.path for hdu in hdus.values()))
@@ -214,6 +227,20 @@ def located(name, obs_id, types=None):
         for kind, hdu in hdus.items()
     }
     return Located(files, references, "")
+
+
+@cache
+def look_up(types):
+    """Ask servers once for all files that `located` is asked for, in all fields."""
+    wanted = []
+    for name, field in settings.fields.items():
+        if is_remote(field.datastore):
+            store, runs = datastore(field.datastore), selected_runs(name)
+            if types is None:
+                wanted += store.listed(runs, hdu_types(field.responses))
+            else:
+                wanted += store.listed([*runs, *excluded(name)])
+    refuse_clearly(remote_files.look_up, wanted)
 
 
 def of_run(key):

@@ -52,6 +52,7 @@ for variant in variants("run_images"):
         resources:
             **needs("run_images"),
         params:
+            **remote(dl3_files),
             **parameters_of(
                 "run_images",
                 upstream=[recipes_of_data, recipes_of_acceptance],

@@ -267,7 +267,7 @@ def say_at_exit(function):
 
 
 def parameters_of_job(rule_name, wildcards):
-    """Parameters of a job, but for the one that looks at its outputs.
+    """Parameters of a job, but for those that look at its outputs.
 
     `rules.<name>.params` is as it was given to the rule: values, and functions of wildcards.
     """
@@ -275,7 +275,7 @@ def parameters_of_job(rule_name, wildcards):
     return {
         key: value(job) if callable(value) else value
         for key, value in getattr(rules, rule_name).params.items()
-        if key != "known"
+        if key not in ("known", "remote")
     }
 
 

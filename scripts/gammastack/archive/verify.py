@@ -23,6 +23,7 @@ from gammastack.files.layout import products_at, products_of
 from gammastack.provenance.origin import INTERMEDIATE, Origin, sha256_of
 from gammastack.provenance.records import contradictions, history, made_by
 from gammastack.provenance.software import TABLE, code_digest, software
+from gammastack.remote.address import is_remote
 from gammastack.words import listing
 
 SCRIPTS = f"{CODE}/scripts"
@@ -134,7 +135,8 @@ def changes(bundle, scripts, field, store, digest_of=sha256_of):
     field : gammastack.config.fields.Field
     store : gammastack.dl3.datastore.DataStore
     digest_of : callable
-        Returns the SHA-256 of a file.
+        Returns the SHA-256 of a file; of one on a server what stands for its content, or
+        None if it is not there.
     """
     activities, _ = bundle.records()
     activities = history(activities, bundle.last_made(activities))
@@ -400,10 +402,12 @@ def _check_data(
                 path = _find(file, activity, store if of_store else None)
                 if path is None and why_not:
                     missing.add(name)
-                elif path is None:
+                elif path is None or (digest := digest_of(path)) is None:
                     reasons.add(activity, f"{run}{name}: not there any more")
-                elif digest_of(path) == file["sha256"]:
+                elif digest == file.get("version" if is_remote(path) else "sha256"):
                     data.add(path)
+                elif is_remote(path) and "version" not in file:
+                    reasons.add(activity, f"{run}{name}: is on a server now")
                 else:
                     reasons.add(activity, f"{run}{name}: has another content now")
     findings.n_data = len(data)
@@ -439,6 +443,8 @@ def _find(file, activity, store):
             return None
         name = Path(file["url"]).name
         paths = [hdu.path for hdu in located if Path(hdu.path).name == name]
+        if paths and is_remote(paths[0]):
+            return paths[0]
     return next((path for path in paths if Path(path).is_file()), None)
 
 

@@ -18,6 +18,8 @@ from gammastack.config.schema import examples, schema, validate
 from gammastack.errors import InputError
 from gammastack.files.layout import SIMULATED_STORE
 from gammastack.products import STEPS, TARGETS
+from gammastack.remote.address import is_remote, refuse_secrets, require_address
+from gammastack.remote.cache import FileCache
 from gammastack.sky.exclusion_files import file_of, with_file
 from gammastack.sky.radius import Radius
 
@@ -153,11 +155,14 @@ class Config:
     fields : dict of str to Field
     simulation : dict or None
         Arguments of the simulation, in the units of the program.
+    datastore_cache : gammastack.remote.cache.FileCache
+        For files of stores on servers.
     """
 
     results: str
     fields: dict
     simulation: dict | None
+    datastore_cache: FileCache
 
 
 def read_config(settings):
@@ -201,7 +206,21 @@ def read_config(settings):
                 " target of the workflow; choose another one"
             )
         fields[name] = _field(name, {**defaults, **common, **given})
-    return Config(results, fields, simulation)
+    cache = datastore_cache(settings.get("datastore_cache", {}))
+    return Config(results, fields, simulation, cache)
+
+
+def datastore_cache(settings):
+    """Return the cache for files of stores on servers, given its settings, if any."""
+    chosen = {
+        **_defaults(schema()["$defs"]["datastore_cache"]["properties"]),
+        **settings,
+    }
+    folder = _path(chosen["folder"], "datastore_cache: folder")
+    size = quantity(chosen["size"], "GB", "datastore_cache: size") * 1e9
+    if not size > 0:
+        raise InputError(f"datastore_cache: size: {chosen['size']} must be positive")
+    return FileCache(os.path.abspath(folder), size)
 
 
 def _results(text):
@@ -301,7 +320,7 @@ def _field(name, settings):
         background = acceptance = None
     return Field(
         name=name,
-        datastore=_path(settings["datastore"], key("datastore")),
+        datastore=store_place(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
         energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
@@ -339,6 +358,19 @@ def expand(path, key):
             f"{key}: '{path}' names an environment variable that is not set"
         )
     return expanded
+
+
+def store_place(text, key):
+    """Return the folder or address of a store; with secrets in it, it is refused."""
+    if is_remote(text):
+        refuse_secrets(text, key)
+    place = expand(text, key)
+    if not is_remote(place):
+        return _path(text, key)
+    # A variable may hold them, too.
+    refuse_secrets(place, key)
+    require_address(place, key)
+    return _path(place.rstrip("/"), key)
 
 
 def _path(text, key):

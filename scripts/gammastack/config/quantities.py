@@ -6,7 +6,11 @@ from astropy import units as u
 
 from gammastack.errors import InputError
 
-KINDS = {"deg": ("an angle", "0.5 deg"), "TeV": ("an energy", "1 TeV")}
+KINDS = {
+    "deg": ("an angle", "0.5 deg"),
+    "TeV": ("an energy", "1 TeV"),
+    "GB": ("a size of files", "50 GB"),
+}
 
 
 def quantity(text, unit, key):
@@ -16,7 +20,7 @@ def quantity(text, unit, key):
     ----------
     text : str
     unit : str
-        deg or TeV.
+        deg, TeV or GB.
     key : str
         Place in the configuration, for messages.
 

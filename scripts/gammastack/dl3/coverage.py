@@ -26,8 +26,11 @@ def has_effective_areas(store, obs_ids):
     listed = [location for location in listed if location is not None]
     for location in _some(listed):
         try:
-            with open_file(location.path) as file:
-                return not Table(file, location).is_point_like
+            with (
+                store.at_hand({"aeff": location}) as hdus,
+                open_file(hdus["aeff"].path) as file,
+            ):
+                return not Table(file, hdus["aeff"]).is_point_like
         except (InputError, OSError):
             continue
     return bool(listed)
@@ -59,8 +62,8 @@ def readable_observations(store, obs_ids, responses, not_covered=None):
     observations = []
     for obs_id in _some(obs_ids):
         try:
-            hdus = store.available(obs_id, hdu_types(responses))
-            observations.append(read_observation(obs_id, hdus))
+            with store.at_hand(store.available(obs_id, hdu_types(responses))) as hdus:
+                observations.append(read_observation(obs_id, hdus))
         except NotCoveredError as error:
             if not_covered is not None:
                 not_covered.append(str(error))

@@ -6,7 +6,7 @@ DOI 10.5281/zenodo.7304668.
 
 import os
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import isfile
@@ -32,6 +32,7 @@ from gammastack.dl3.hdus import (
 from gammastack.dl3.headers import read_headers
 from gammastack.errors import InputError
 from gammastack.memory import Memory
+from gammastack.remote.address import is_remote
 from gammastack.words import counted, listing
 
 REMEDIES = {
@@ -61,6 +62,8 @@ class DataStore:
         JSON file that remembers the headers of DL3 files.
     """
 
+    _join = staticmethod(os.path.join)
+
     folder: Path
     index: dict | None = None
     is_planned: bool = False
@@ -84,6 +87,11 @@ class DataStore:
         InputError
             If the folder is missing, or one of its index files, or there is no run in it.
         """
+        if is_remote(folder):
+            raise InputError(
+                f"datastore: '{folder}' is on a server, where only the workflow,"
+                " scripts/init.py and scripts/doctor.py look. Give a folder with a copy."
+            )
         folder = Path(folder)
         if not folder.is_dir():
             raise InputError(
@@ -130,6 +138,11 @@ class DataStore:
             cache=cache,
         )
 
+    @property
+    def place(self):
+        """Return the absolute path of the folder."""
+        return str(self.folder.resolve())
+
     @cached_property
     def _index_files(self):
         """Return the names of the index files by their name in small letters.
@@ -152,7 +165,7 @@ class DataStore:
         return "headers of the files" if self.note else name
 
     def _read_index(self, name, needed, texts=()):
-        path = self.folder / name if self.index else self.index_file(name)
+        path = f"{self.folder}/{name}" if self.index else self.index_file(name)
         try:
             with ExitStack() as stack:
                 hdu = (
@@ -241,15 +254,18 @@ class DataStore:
         columns = ["OBS_ID", *texts]
         header, table = self._read_index(HDU_INDEX, columns, texts)
         # Without a value it is no text.
-        base = os.path.expandvars(str(header.get("BASE_DIR") or "").strip())
-        base = os.path.join(self.folder, base)
+        base, join = self._base(str(header.get("BASE_DIR") or "").strip()), self._join
         hdus = {}
         for obs_id, kind, hdu_class, folder, name, hdu_name in zip(
             *(table[column].tolist() for column in columns), strict=True
         ):
-            location = (hdu_class.lower(), os.path.join(base, folder, name), hdu_name)
+            location = (hdu_class.lower(), join(base, folder, name), hdu_name)
             hdus.setdefault((obs_id, kind.lower()), []).append(location)
         return hdus
+
+    def _base(self, name):
+        """Return the folder from which the HDU index gives its files."""
+        return os.path.join(self.folder, os.path.expandvars(name))
 
     def index_row(self, obs_id):
         """Return the index entries of an observation, by key, to compare with its header.
@@ -318,7 +334,7 @@ class DataStore:
             for obs_id in obs_ids
         }
         paths = sorted({path for _, path, _ in places.values() if path})
-        headers = read_headers(paths, Memory(self.cache))
+        headers = self._headers(paths)
         return [
             {
                 key: value
@@ -328,6 +344,9 @@ class DataStore:
             }
             for _, path, name in places.values()
         ]
+
+    def _headers(self, paths):
+        return read_headers(paths, Memory(self.cache))
 
     def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
         """Return the locations of the HDUs of an observation.
@@ -376,12 +395,21 @@ class DataStore:
         hdus = self.hdus(obs_id, types)
         paths = {hdu.path for hdu in hdus.values()} if not self.is_planned else ()
         for path in sorted(paths):
-            name = os.path.basename(path)
-            if not isfile(path):
-                raise InputError(f"{name}: no such file, but the HDU index lists it")
-            if not os.access(path, os.R_OK):
-                raise InputError(f"{name}: you have no permission to read it")
+            if problem := self._problem(path):
+                raise InputError(f"{os.path.basename(path)}: {problem}")
         return hdus
+
+    def _problem(self, path):
+        """Return why a file cannot be read, or nothing."""
+        if not isfile(path):
+            return "no such file, but the HDU index lists it"
+        if not os.access(path, os.R_OK):
+            return "you have no permission to read it"
+        return ""
+
+    def at_hand(self, hdus):
+        """Provide HDUs in files that can be opened, as long as the context, by type."""
+        return nullcontext(hdus)
 
     def unknown_files(self):
         """Return why FITS files in the folder are not in the index, by their path in it."""

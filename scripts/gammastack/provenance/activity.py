@@ -38,7 +38,9 @@ ENVIRONMENT = (
 )
 
 
-def perform(name, run, inputs, outputs, params, software, record, arguments):
+def perform(
+    name, run, inputs, outputs, params, software, record, arguments, recorded=None
+):
     """Call the function of a step, and write the record of this activity.
 
     Parameters
@@ -57,6 +59,9 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
         JSON file; the description of the machine goes to a file of its own.
     arguments : list of str
         Command line of the invocation.
+    recorded : dict of str to dict, optional
+        What the record says of some inputs, by path, in place of this path: copies of files
+        on servers.
 
     Returns
     -------
@@ -90,7 +95,9 @@ def perform(name, run, inputs, outputs, params, software, record, arguments):
             "arguments": arguments,
             "config": params,
             "software": {"version": __version__, **software},
-            "input": read,
+            "input": [
+                {**file, **(recorded or {}).get(file["url"], {})} for file in read
+            ],
             "output": entities(outputs, field),
         },
     )
