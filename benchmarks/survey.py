@@ -138,11 +138,12 @@ def pointings(n_runs):
     """Return the first runs of the survey; those of a night are near each other."""
     from gammastack.dl3.simulate import SimulatedRun
 
-    rng = np.random.default_rng(5)
-    n_nights = -(-n_runs // NIGHT)
-    night = np.repeat(rng.uniform(-90, 90, n_nights), NIGHT)[:n_runs]
-    longitude = night + rng.normal(0, 1, n_nights * NIGHT)[:n_runs]
-    latitude = rng.normal(0, 1, n_nights * NIGHT)[:n_runs]
+    nights = []
+    for night in range(-(-n_runs // NIGHT)):
+        # Later nights do not change earlier ones.
+        rng = np.random.default_rng(night)
+        nights.append(rng.normal([rng.uniform(-90, 90), 0], 1, (NIGHT, 2)))
+    longitude, latitude = np.concatenate(nights)[:n_runs].T
     position = SkyCoord(longitude, latitude, unit=u.deg, frame="galactic").icrs
     return [
         SimulatedRun(1001 + number, ra, dec, 1e6 + 2000.0 * number, 1.0)

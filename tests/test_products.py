@@ -145,3 +145,20 @@ def test_run_without_responses_round_trip(simulated_store, tmp_path):
     again = RunFile(path, GEOMETRY).images("band")
     assert np.array_equal(again.counts, run.counts)
     assert again.bkg is None and again.exposure is None
+
+
+@pytest.mark.parametrize("largest, bitpix", [(255, 8), (256, 16), (2**15, 32)])
+def test_counts_take_as_few_bytes_as_they_need(
+    largest, bitpix, simulated_store, tmp_path
+):
+    store, _, _ = simulated_store
+    observation = read_observation(1001, store.hdus(1001, ("events", "gti")))
+    (run,) = run_images(observation, GEOMETRY, [(1.0, 10.0)], (0, 2))
+    run.counts[0, 0] = largest
+    path = tmp_path / "1001.fits"
+    provenance = Provenance.of(run, {}, (1.0, 10.0), cards=run_cards(run))
+    write_bands(path, {"band": run}, {"band": provenance}, for_integral_flux=False)
+    file = RunFile(path, GEOMETRY)
+    assert file.header("band")["BITPIX"] == bitpix
+    again = file.images("band").counts
+    assert again.dtype == np.int32 and np.array_equal(again, run.counts)

@@ -1,5 +1,6 @@
 """The file of a run: its images in all energy bands, as cutouts of the image of the field."""
 
+from gammastack.files.bands import read_image
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs
 from gammastack.files.layout import hdu_name
@@ -51,7 +52,6 @@ class RunFile:
     def images(self, band):
         """Return the `gammastack.runs.run.RunImages` in a band."""
         header = self.header(band)
-        names = {kind: hdu_name(kind, band) for kind in KINDS}
         known = of_runs(header)
         del known["n_obs"], known["n_failed"]
         return RunImages(
@@ -61,8 +61,8 @@ class RunFile:
             reason=header.get("REASON", ""),
             **known,
             **{
-                kind: self._hdus[name].image
-                for kind, name in names.items()
-                if name in self._hdus
+                kind: read_image(self._hdus, kind, band)
+                for kind in KINDS
+                if hdu_name(kind, band) in self._hdus
             },
         )
