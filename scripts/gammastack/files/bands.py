@@ -32,18 +32,6 @@ def write_bands(path, bands, provenances, for_integral_flux):
     write(path, [*hdus, *next(iter(provenances.values())).tables()])
 
 
-def read_image(hdus, kind, band):
-    """Return an image of a file that was read, with whole numbers as int32.
-
-    Parameters
-    ----------
-    hdus : dict of str to gammastack.files.fits.HDU
-    kind, band : str
-    """
-    image = hdus[hdu_name(kind, band)].image
-    return image if image.dtype.kind == "f" else image.astype(np.int32, copy=False)
-
-
 def _in_few_bytes(image):
     """Return whole numbers in the smallest type of FITS that holds them.
 
@@ -55,6 +43,6 @@ def _in_few_bytes(image):
     low, high = int(image.min()), int(image.max())
     if low >= 0 and high <= np.iinfo(np.uint8).max:
         return image.astype(np.uint8)
-    if -(2**15) <= low and high < 2**15:
+    if low >= -(2**15) and high < 2**15:
         return image.astype(np.int16)
     return image

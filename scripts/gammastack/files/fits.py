@@ -220,13 +220,19 @@ class HDU:
 
     @property
     def image(self):
-        """Return the pixels in the byte order of the machine; without pixels, shape (0, 0)."""
+        """Return the pixels in the byte order of the machine; without pixels, shape (0, 0).
+
+        Whole numbers have at least 32 bits: they may be added up.
+        """
         shape = self.shape
         if not shape:
             return np.zeros((0, 0), np.int32)
         code = next(key for key, n in BITPIX.items() if n == self.header["BITPIX"])
         data = np.frombuffer(self.content, f">{code}", prod(shape), self.start)
-        return data.reshape(shape).astype(data.dtype.newbyteorder("="))
+        native = data.dtype.newbyteorder("=")
+        if native.kind != "f":
+            native = np.promote_types(native, np.int32)
+        return data.reshape(shape).astype(native)
 
     @property
     def table(self):

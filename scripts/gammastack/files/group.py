@@ -1,6 +1,5 @@
 """The file of a group of runs: the sums of their images in all energy bands."""
 
-from gammastack.files.bands import read_image
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs, read_config, runs_frame
 from gammastack.files.layout import hdu_name
@@ -40,5 +39,5 @@ class GroupFile:
     def stack(self, band, kinds):
         """Return the `gammastack.stacking.stack.Stack` of some kinds of sums in a band."""
         header = self.header(band)
-        images = {kind: read_image(self._hdus, kind, band) for kind in kinds}
+        images = {kind: self._hdus[hdu_name(kind, band)].image for kind in kinds}
         return Stack(self._field.cutout_of(header), images, **of_runs(header))

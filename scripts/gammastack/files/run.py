@@ -1,6 +1,5 @@
 """The file of a run: its images in all energy bands, as cutouts of the image of the field."""
 
-from gammastack.files.bands import read_image
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs
 from gammastack.files.layout import hdu_name
@@ -61,7 +60,7 @@ class RunFile:
             reason=header.get("REASON", ""),
             **known,
             **{
-                kind: read_image(self._hdus, kind, band)
+                kind: self._hdus[hdu_name(kind, band)].image
                 for kind in KINDS
                 if hdu_name(kind, band) in self._hdus
             },
