@@ -63,7 +63,9 @@ def test_image(tmp_path, dtype, shape):
             assert hdu.data.dtype == data.dtype.newbyteorder(">")
             assert_array_equal(hdu.data, data)
             assert_array_equal(again[name].image, data)
-            assert again[name].image.dtype == data.dtype
+            # Small whole numbers could overflow when they are added up.
+            small = data.dtype.str[1:] in ("u1", "i2")
+            assert again[name].image.dtype == (np.int32 if small else data.dtype)
         else:
             assert hdu.data is None and again[name].image.shape == (0, 0)
 
