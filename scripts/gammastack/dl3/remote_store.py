@@ -23,7 +23,7 @@ def open_store(place, files, cache=None):
     place : str
     files : gammastack.remote.files.RemoteFiles
     cache : path, optional
-        See `DataStore.from_dir`.
+        See `gammastack.dl3.datastore.DataStore.from_dir`.
     """
     if is_remote(place):
         return RemoteStore.at(place, files)

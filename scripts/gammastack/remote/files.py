@@ -51,7 +51,8 @@ class RemoteFiles:
     Attributes
     ----------
     untagged : list of str
-        Addresses of files that the servers give no tag for, see `Version`.
+        Addresses of files that the servers give no tag for, see
+        `gammastack.remote.server.Version`.
     """
 
     def __init__(self, cache, memory=None, digest_of=None):
