@@ -52,7 +52,7 @@ class RemoteFiles:
     ----------
     untagged : list of str
         Addresses of files that the servers give no tag for, see
-        `gammastack.remote.server.Version`.
+        ``gammastack.remote.server.Version``.
     """
 
     def __init__(self, cache, memory=None, digest_of=None):
