@@ -99,7 +99,7 @@ class Survey:
 
     def store(self, n_runs):
         """Write the files of runs that are not there yet, and the index."""
-        from gammastack.dl3.simulate import BackgroundModel, index_hdus, responses
+        from gammastack.dl3.simulate import index_hdus, responses
         from gammastack.files.gadf import write_hdus
 
         store = self.project / "store"
@@ -108,7 +108,7 @@ class Survey:
         new = [run for run in runs if not (store / f"run_{run.obs_id}.fits").exists()]
         with ProcessPoolExecutor() as pool:
             list(pool.map(write_run, [store] * len(new), new, chunksize=50))
-        write_hdus(store / "irf.fits", responses(BackgroundModel(gradient=0.1)))
+        write_hdus(store / "irf.fits", responses(background()))
         tables = index_hdus(runs, [f"run_{run.obs_id}.fits" for run in runs])
         hdus = tables[1].data
         of_responses = ~np.isin(hdus["HDU_TYPE"], ["events", "gti"])
@@ -153,13 +153,18 @@ def pointings(n_runs):
     ]
 
 
-def write_run(store, run):
-    """Write events and good time intervals of a run, with a tenth of the events."""
-    from gammastack.dl3.simulate import BackgroundModel, observation_hdus
+def background():
+    """Return the true background: a tenth of that of the demo, so that files are small."""
+    from gammastack.dl3.simulate import BackgroundModel
 
-    model = BackgroundModel(gradient=0.1)
-    hdus = fits.HDUList(observation_hdus(run, model, [], seed=1)[:3])
-    hdus["EVENTS"].data = hdus["EVENTS"].data[::10].copy()
+    return BackgroundModel(gradient=0.1, amplitude=45.0)
+
+
+def write_run(store, run):
+    """Write events and good time intervals of a run."""
+    from gammastack.dl3.simulate import observation_hdus
+
+    hdus = fits.HDUList(observation_hdus(run, background(), [], seed=1)[:3])
     hdus.writeto(store / f"run_{run.obs_id}.fits")
 
 

@@ -57,3 +57,9 @@ def test_remote(hess_store):
     rows = re.findall(r"^\| (?:HTTP|S3) .*", run("remote.py", "--fields=cena"), re.M)
     assert len(rows) == 16
     assert all(re.search(r"\| 0 of \d+ \|$", row) for row in rows)
+
+
+def test_survey():
+    report = run("survey.py", "--runs=3", "--binsz=0.2 deg")
+    for name in ("cold", "nothing to do", "one more night", "a new radius"):
+        assert re.search(rf"^\| 3 \| {name} \| \d", report, re.MULTILINE)
