@@ -31,8 +31,11 @@ PIXELS_PER_MINUTE = 1e6
 OF_ONE_RUN = ("run_images", "run_histogram", "check_run")
 
 
-def pixels_of(step_name, field):
-    """Return the number of pixels of the largest image that a step has in memory."""
+def pixels_of(step_name, wildcards):
+    """Return the number of pixels of the largest image that a job has in memory."""
+    if "field" not in STEPS[step_name]:
+        return 0
+    field = field_of(wildcards)
     n_pixels = prod(shape_of(field.image))
     if step_name in OF_ONE_RUN:
         size = 2 * field.offset_band[1] / field.image["binsz"]
@@ -44,12 +47,11 @@ def needs(step_name):
     """Return the resources of the jobs of a step, by name."""
 
     def mem_mb(wildcards):
-        n_pixels = pixels_of(step_name, field_of(wildcards))
+        n_pixels = pixels_of(step_name, wildcards)
         return round(MB_PER_PROCESS + n_pixels * BYTES_PER_PIXEL / 1e6)
 
     def runtime(wildcards):
-        n_pixels = pixels_of(step_name, field_of(wildcards))
-        return round(MINUTES + n_pixels / PIXELS_PER_MINUTE)
+        return round(MINUTES + pixels_of(step_name, wildcards) / PIXELS_PER_MINUTE)
 
     return {"mem_mb": mem_mb, "runtime": runtime}
 

@@ -175,7 +175,7 @@ refusals = {}
 warnings = []
 # The command of the user; the processes of a cluster inherit it, and have long ones of their own.
 if is_main_process:
-    os.environ["GAMMASTACK_COMMAND"] = json.dumps(sys.argv)
+    os.environ.update(GAMMASTACK_COMMAND=json.dumps(sys.argv))
 COMMAND = json.loads(os.environ.get("GAMMASTACK_COMMAND", "null")) or sys.argv
 
 
