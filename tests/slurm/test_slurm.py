@@ -176,6 +176,11 @@ def test_submission_that_is_refused_says_why(slow_project):
     (slow_project.folder / "slow").unlink()
     code, screen = on_slurm(slow_project)
     assert code == 0, screen
+    # Results of before are not taken for those of a job that was never submitted.
+    slow_project.change_config(spectral_index=2.0)
+    assert on_slurm(slow_project, *options)[0] == 1
+    images = [f"run_images sky {obs_id}" for obs_id in RUNS]
+    assert {*images} <= {*slow_project.plan()}
 
 
 def test_run_that_cannot_be_used_is_named_on_the_screen(slow_project):

@@ -103,8 +103,8 @@ def explain_group(missing, message, logs):
     reason = message.strip().partition("\n")[0].partition(" Detailed failure")[0]
     where = "".join(f", see {os.path.relpath(path)}" for path in logs)
     remedy = (
-        "Give the same command again, if it happens again with more memory or time: mem_mb"
-        " and runtime in --set-resources"
+        "Give the same command again; if it happens again, with more memory or time (mem_mb"
+        " and runtime in --set-resources)"
         if logs
         else "Correct what the cluster does not accept, such as slurm_account and"
         " slurm_partition among the default-resources, and give the same command again"

@@ -96,10 +96,18 @@ def follow_groups(when_failed):
         Called with the first outputs of the jobs that were not done, what the plugin says, and
         the log files of the job of the cluster.
     """
-    postprocess = Job.postprocess
+    postprocess, register = Job.postprocess, GroupJob.register
+    submitted = set()
+
+    def register_group(self, external_jobid=None):
+        submitted.update(self.jobs)
+        register(self, external_jobid=external_jobid)
+
+    def is_made(job):
+        return job in submitted and is_done_elsewhere(job)
 
     async def postprocess_job(self, *arguments, error=False, **others):
-        error = error and (self.is_local or not is_made(self))
+        error = error and not is_made(self)
         await postprocess(self, *arguments, error=error, **others)
 
     def log_error(self, msg=None, aux_logs=None, **others):
@@ -108,20 +116,21 @@ def follow_groups(when_failed):
         for job in missing:
             job.log_error(msg, aux_logs=aux_logs)
 
-    Job.postprocess, GroupJob.log_error = postprocess_job, log_error
+    Job.postprocess = postprocess_job
+    GroupJob.register, GroupJob.log_error = register_group, log_error
 
 
-def is_made(job):
-    """Return whether another process has made all outputs of a job.
+def is_done_elsewhere(job):
+    """Return whether another process has made all outputs of a job that was submitted.
 
-    Each is marked when the job is submitted, until that process is done with it.
+    Each is marked when the job is submitted, until that process is done with it. Of a job that
+    was never submitted, old outputs have no mark.
     """
     known = workflow.persistence
     known._clear_cache()
     keys = [known._get_key(path) for path in job.output]
-    return all(map(os.path.exists, job.output)) and not known._filter_incomplete_keys(
-        keys
-    )
+    is_marked = bool(known._filter_incomplete_keys(keys))
+    return not is_marked and all(map(os.path.exists, job.output))
 
 
 def around_planning(first, before, after):
