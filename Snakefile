@@ -42,7 +42,7 @@ if is_main_process:
             *(or_say_on_the_page(check_observations), discard_damaged_products),
             *(forget_messages, group_jobs(GROUPS)),
         ],
-        [contents.save, remote_files.save, show_what_is_known],
+        [refuse_unknown, contents.save, remote_files.save, show_what_is_known],
     )
     follow_groups(explain_group)
     explain_dry_run(say_what_has_changed)

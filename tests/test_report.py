@@ -22,6 +22,7 @@ from gammastack.maps.position import counts_at, disk_pixels, growth
 from gammastack.pictures.pixels import reduced
 from gammastack.pictures.scale import Scale, scale_of
 from gammastack.pictures.sky import Marks, draw_marks, sky_axes
+from gammastack.provenance.activity import Offer
 from gammastack.report.band import growth_at
 from gammastack.report.contents import READ
 from gammastack.report.history import compare_states, read_states, with_state
@@ -57,7 +58,10 @@ def page(chain):
         for name, path in band_products(field, READ).items()
         if (folder / path).exists()
     }
-    inputs |= {"runs": chain.runs, "runs_table": str(folder / "sky" / "runs.csv")}
+    inputs |= {
+        "some_runs": Offer(chain.runs),
+        "runs_table": str(folder / "sky" / "runs.csv"),
+    }
     if field.has_background:
         inputs["mask"] = str(folder / "sky" / "exclusion_mask.fits")
     record = {

@@ -79,6 +79,7 @@ except InputError as error:
     raise Error(f"Configuration: {error}") from None
 
 RESULTS = settings.results
+ABSOLUTE_RESULTS = os.path.join(os.path.abspath(RESULTS), "")
 # Products by name
 CAPTIONS = {path.stem for path in SCRIPTS.parent.glob("workflow/report/*.rst")}
 SOURCES = Path(".snakemake/sources.json")
@@ -186,6 +187,8 @@ def perform(input, output, params, record):
     outputs.pop("record", None)
     if remote := params.get("remote"):
         inputs["dl3"] = RemoteInputs(remote, settings.datastore_cache)
+    if "some_runs" in params.keys():
+        inputs["some_runs"] = params["some_runs"]
     made_of = software(f"steps.{name}", SCRIPTS)
     try:
         messages = call_with_whole_inputs(
@@ -234,7 +237,6 @@ def parameters_of(step_name, upstream=(), contents=None, **named):
     for_reruns = {
         "step": step_name,
         "software": software_of(step_name),
-        "known": refuse_unknown,
         "upstream": hash_of(upstream),
     }
     if contents is not None:
@@ -283,26 +285,22 @@ def hash_of(recipes):
     return of_job
 
 
-def refuse_unknown(wildcards, output):
+def refuse_unknown():
     """Refuse results if Snakemake does not know what made them.
 
-    It would take them for up to date. A parameter of its own: Snakemake does not compare
-    parameters that depend on the output.
+    It takes them for up to date.
     """
-    if not is_planning():
-        return
-    for name, path in output.items():
+    for name, path in results_without_record():
         # A failed first update leaves a page, see screen.smk, but no table.
-        if Path(path) == PAGE and not SUMMARY.exists():
+        if name == "record" or name == "index" and not SUMMARY.exists():
             continue
-        if name != "record" and has_unknown_maker(path):
-            raise Error(
-                f"{path} was made elsewhere, or the records of Snakemake in the folder"
-                " .snakemake are lost: whether it is up to date cannot be known. Bring"
-                " .snakemake along with the results, or remake all results with"
-                " --forceall. 'scripts/verify.py' checks what the results say of"
-                " themselves; if all is well, --forceall --touch takes them as they are."
-            )
+        raise Error(
+            f"{path} was made elsewhere, or the records of Snakemake in the folder"
+            " .snakemake are lost: whether it is up to date cannot be known. Bring"
+            " .snakemake along with the results, or remake all results with"
+            " --forceall. 'scripts/verify.py' checks what the results say of"
+            " themselves; if all is well, --forceall --touch takes them as they are."
+        )
 
 
 def field_of(wildcards):
@@ -316,7 +314,7 @@ def of_field(key):
 
 def is_made_here(path):
     """Return whether a file is a result, which Snakemake itself follows."""
-    return os.path.abspath(path).startswith(os.path.join(os.path.abspath(RESULTS), ""))
+    return os.path.abspath(path).startswith(ABSOLUTE_RESULTS)
 
 
 def by_content(files):

@@ -11,13 +11,19 @@ def inputs_of_report(wildcards):
     """Return what the page of a field shows, by product and band."""
     field, folder = field_of(wildcards), f"{RESULTS}/{wildcards.field}"
     inputs = in_results(band_products(field, READ))
-    inputs |= {
-        "runs_table": f"{folder}/runs.csv",
-        "runs": run_files(all_runs)(wildcards),
-    }
+    inputs["runs_table"] = f"{folder}/runs.csv"
     if field.has_background:
         inputs["mask"] = f"{folder}/exclusion_mask.fits"
     return inputs
+
+
+def some_runs(wildcards, output):
+    """Return the images of all runs, of which the page shows some.
+
+    As inputs they would cost Snakemake a time that grows with the square of their number. It
+    does not compare parameters that depend on the output.
+    """
+    return run_files(all_runs)(wildcards)
 
 
 def files_of_field(wildcards):
@@ -44,6 +50,7 @@ for variant in variants("report"):
         resources:
             **needs("report"),
         params:
+            some_runs=some_runs,
             **parameters_of(
                 "report",
                 upstream=[recipes_of_stack, recipes_of_maps],

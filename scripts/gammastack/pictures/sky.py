@@ -10,13 +10,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 # Marks are visible on dark and on light colours.
-HALO = [withStroke(linewidth=2.2, foreground="white")]
+HALO_WIDTH = 2.2
+HALO = [withStroke(linewidth=HALO_WIDTH, foreground="white")]
 AXES = {
     "icrs": ("Right ascension", "Declination"),
     "galactic": ("Galactic longitude", "Galactic latitude"),
 }
 # Positions that are closer than this are drawn once.
-APART = 3  # pixels
+APART = 3  # points
 # Distance of a name from its source in points, and mean width of a letter as part of its height
 NAME_AWAY, NAME_WIDTH = 5, 0.6
 
@@ -85,8 +86,7 @@ def draw_marks(axes, marks):
         )
     line = {"linestyle": "none", "color": "black", "path_effects": HALO}
     if len(marks.pointings):
-        apart = np.unique(np.rint(marks.pointings / APART), axis=0) * APART
-        axes.plot(*apart.T, marker="+", markersize=5, markeredgewidth=0.8, **line)
+        _draw_pointings(axes, marks.pointings)
     for x, y in marks.sources.values():
         axes.plot(x, y, marker="D", markersize=4, fillstyle="none", **line)
     _draw_names(axes, marks.sources)
@@ -94,6 +94,22 @@ def draw_marks(axes, marks):
         axes.plot(*marks.target, marker="x", markersize=6, markeredgewidth=1, **line)
     if marks.radius is not None:
         _draw_disk(axes, marks.radius)
+
+
+def _draw_pointings(axes, pointings):
+    """Draw crosses. They may be thousands: a path effect would draw each of them anew."""
+    per_point = axes.figure.dpi / 72
+    places = axes.transData.transform(pointings) / per_point
+    _, apart = np.unique(np.rint(places / APART), axis=0, return_index=True)
+    for color, width in ("white", HALO_WIDTH), ("black", 0.8):
+        axes.plot(
+            *pointings[apart].T,
+            linestyle="none",
+            marker="+",
+            markersize=5,
+            color=color,
+            markeredgewidth=width,
+        )
 
 
 def _draw_names(axes, sources):

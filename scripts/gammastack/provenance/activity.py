@@ -25,6 +25,8 @@ from gammastack.version import __version__
 
 # Begins the names of files that are not complete.
 STAGED = ".part-"
+# Of the inputs with these roles a step reads only some, see `Offer`.
+OFFERED = ("some_runs",)
 ENVIRONMENT = (
     "CONDA_DEFAULT_ENV",
     "CONDA_PREFIX",
@@ -36,6 +38,30 @@ ENVIRONMENT = (
     "USER",
     "VIRTUAL_ENV",
 )
+
+
+class Offer:
+    """Files of which a step reads only some; the others are neither hashed nor recorded.
+
+    Parameters
+    ----------
+    paths : list of str
+
+    Attributes
+    ----------
+    paths : list of str
+    taken : list of str
+        Those that were read.
+    """
+
+    def __init__(self, paths):
+        self.paths, self.taken = list(paths), []
+
+    def take(self, path):
+        """Note that a file is read, and return its path."""
+        if path not in self.taken:
+            self.taken.append(path)
+        return path
 
 
 def perform(
@@ -51,7 +77,8 @@ def perform(
         Called with inputs, outputs, the `gammastack.provenance.origin.Origin`, and the
         parameters by name.
     inputs, outputs : dict
-        Path, or list of paths, by role.
+        Path, or list of paths, by role. Those of `OFFERED` are handed on as an
+        `Offer`.
     params : dict
     software : dict
         As `gammastack.provenance.software.software` returns it.
@@ -69,13 +96,18 @@ def perform(
         What the function returned: warnings for the user.
     """
     field = field_folder(record)
-    read = entities(inputs, field)
+    offers = {role: Offer(inputs[role]) for role in OFFERED if role in inputs}
+    read = entities(
+        {role: paths for role, paths in inputs.items() if role not in offers}, field
+    )
     require_as_recorded(read, field)
     origin = Origin.of(name, software, read, params.get("obs_id", 0))
     _reset_peak_memory()
     start = datetime.now(UTC)
     with staged(outputs) as paths:
-        warnings = list(run(inputs, paths, origin, **params) or [])
+        warnings = list(run({**inputs, **offers}, paths, origin, **params) or [])
+        taken = entities({role: offer.taken for role, offer in offers.items()}, field)
+        require_as_recorded(taken, field)
     stop = datetime.now(UTC)
     _write(
         record,
@@ -96,7 +128,8 @@ def perform(
             "config": params,
             "software": {"version": __version__, **software},
             "input": [
-                {**file, **(recorded or {}).get(file["url"], {})} for file in read
+                {**file, **(recorded or {}).get(file["url"], {})}
+                for file in [*read, *taken]
             ],
             "output": entities(outputs, field),
         },

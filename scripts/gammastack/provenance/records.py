@@ -57,7 +57,7 @@ def require_as_recorded(files, folder):
         for file in files
         if file["kind"] == "result"
     }
-    records = {record for path in found for record in _records_of(path, folder)}
+    records = _records_of(found, folder)
     written = {}
     for record in sorted(records):
         for file in _parse(record, record.read_bytes()).get("output", []):
@@ -101,17 +101,21 @@ def _time(path):
     return path.stat().st_mtime_ns
 
 
-def _records_of(path, folder):
-    """Return the records of the steps that may have made a result."""
-    parts = path.relative_to(folder).parts
-    for depth in (0, 1):
-        field = folder.joinpath(*parts[:depth])
-        for product in products_at("/".join(parts[depth:])):
-            if product.name == "images":
-                yield from filter(Path.is_file, [path.with_suffix(".json")])
-            else:
-                yield from field.glob(f"{FOLDER}/{product.step}.json")
-                yield from field.glob(f"{FOLDER}/{product.step}-*.json")
+def _records_of(paths, folder):
+    """Return the records of the steps that may have made some results."""
+    records, patterns = set(), set()
+    for path in paths:
+        parts = path.relative_to(folder).parts
+        for depth in (0, 1):
+            field = folder.joinpath(*parts[:depth])
+            for product in products_at("/".join(parts[depth:])):
+                if product.name == "images":
+                    records.add(path.with_suffix(".json"))
+                else:
+                    patterns.add((field, f"{FOLDER}/{product.step}.json"))
+                    patterns.add((field, f"{FOLDER}/{product.step}-*.json"))
+    records = {record for record in records if record.is_file()}
+    return records.union(*(field.glob(pattern) for field, pattern in patterns))
 
 
 def _parse(name, content):

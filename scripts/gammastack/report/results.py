@@ -32,7 +32,8 @@ class Results:
     name : str
     paths : dict of str to path
         By product and band, those of `gammastack.report.contents.READ` that there are;
-        ``runs_table``, ``mask`` if there is one, and the list ``runs``.
+        ``runs_table``, ``mask`` if there is one, and ``some_runs``: a
+        `gammastack.provenance.activity.Offer` of the images of all runs.
     image : dict
         Arguments of `gammastack.sky.geometry.ImageGeometry.create`.
     energy_bands : dict of str to tuple of float
@@ -67,7 +68,8 @@ class Results:
         self.runs = pd.read_csv(
             paths["runs_table"], keep_default_na=False, na_values=numbers
         )
-        self._run_paths = {int(Path(path).stem): path for path in paths["runs"]}
+        self._offer = paths["some_runs"]
+        self._run_paths = {int(Path(path).stem): path for path in self._offer.paths}
 
     @property
     def disk(self):
@@ -88,7 +90,8 @@ class Results:
 
         @lru_cache(maxsize=1)
         def images(obs_id):
-            return RunFile(self._run_paths[obs_id], self.geometry).images(band)
+            path = self._offer.take(self._run_paths[obs_id])
+            return RunFile(path, self.geometry).images(band)
 
         return images
 

@@ -12,6 +12,8 @@ import numpy as np
 CAPACITY = 64
 # Cells are 5.6 deg along RA: the sums of a survey stay as small as a field of view.
 POSITION_DIGITS = 6
+# Two digits of base 4 for each of base 16
+BASE_4 = str.maketrans({f"{n:x}": f"{n >> 2}{n & 3}" for n in range(16)})
 
 
 def stable_groups(obs_ids, ra, dec, capacity=CAPACITY):
@@ -44,10 +46,11 @@ def _divide(obs_ids, keys, prefix, capacity):
     if len(obs_ids) <= capacity:
         yield prefix or "all", obs_ids
         return
-    for digit in "0123":
-        longer = prefix + digit
-        if inside := [obs_id for obs_id in obs_ids if keys[obs_id].startswith(longer)]:
-            yield from _divide(inside, keys, longer, capacity)
+    quarters = {}
+    for obs_id in obs_ids:
+        quarters.setdefault(keys[obs_id][len(prefix)], []).append(obs_id)
+    for digit, inside in sorted(quarters.items()):
+        yield from _divide(inside, keys, prefix + digit, capacity)
 
 
 def _position_digits(ra, dec):
@@ -67,5 +70,4 @@ def _position_digits(ra, dec):
 
 def _hash_digits(obs_id):
     """Return 128 digits of base 4."""
-    number = int(sha256(str(int(obs_id)).encode()).hexdigest(), 16)
-    return "".join(str(number >> shift & 3) for shift in range(254, -1, -2))
+    return sha256(str(int(obs_id)).encode()).hexdigest().translate(BASE_4)
