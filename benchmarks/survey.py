@@ -52,12 +52,14 @@ def main():
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--cores", default="2")
     parser.add_argument("--binsz", default=FIELD["binsz"], help="size of a pixel")
+    parser.add_argument("--width", nargs=2, default=FIELD["width"], metavar="ANGLE")
     parser.add_argument("--scratch", help="folder for temporary files, 1.5 MB per run")
     arguments = parser.parse_args()
     print(f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", sep="\n")
     seconds = {}
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
-        survey = Survey(Path(scratch) / "project", arguments.cores, arguments.binsz)
+        image = {"binsz": arguments.binsz, "width": arguments.width}
+        survey = Survey(Path(scratch) / "project", arguments.cores, image)
         for n_runs in sorted(arguments.runs):
             for name, measured in survey.updates(n_runs):
                 n_files, size = survey.on_disk()
@@ -78,9 +80,9 @@ def main():
 class Survey:
     """A project with a store that grows."""
 
-    def __init__(self, project, cores, binsz):
+    def __init__(self, project, cores, image):
         self.project, self.cores = project, cores
-        self.field = {**FIELD, "binsz": binsz}
+        self.field = {**FIELD, **image}
         shutil.copytree(HERE.parent, project, ignore=NOT_COPIED)
         sys.path.insert(0, str(project / "scripts"))
 

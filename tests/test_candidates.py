@@ -246,8 +246,11 @@ def candidates(geometry, images, mask=None, radius=RADIUS):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         significance = counts_in_disk(images, radius).significance()
+        # Functions that return rows
+        images = {name: image.__getitem__ for name, image in images.items()}
+        of_radius = {"0.1deg": significance.__getitem__}
         return find_candidates(
-            *(images, {"0.1deg": significance}, mask, geometry, radius, 4, 0.95)
+            *(images, of_radius, mask.__getitem__, geometry, radius, 4, 0.95)
         )
 
 

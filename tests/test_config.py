@@ -910,14 +910,25 @@ def test_missing_configuration(tmp_path):
 
 
 def test_image_that_is_larger_than_the_memory():
-    """40,000 x 5,000 pixels at 200 bytes are 40 GB."""
-    field = crab(width=["400 deg", "50 deg"], binsz="0.01 deg", projection="CAR")
-    require_memory(field, 41e9)
+    """40,000 x 5,000 pixels at 200 bytes are 40 GB, of which strips need 1 GB."""
+    size = {"width": ["400 deg", "50 deg"], "binsz": "0.01 deg", "projection": "CAR"}
+    require_memory(crab(**size, radius="0.1 deg"), 1.1e9)
+    searched = crab(**size, exclusion_mask=[{"threshold": 5}])
+    require_memory(searched, 41e9)
     with pytest.raises(
         InputError, match="40000 x 5000 pixels need about 40 GB"
     ) as told:
-        require_memory(field, 39e9)
+        require_memory(searched, 39e9)
     assert "fields: crab: width, binsz" in str(told.value)
+    assert "without a threshold in exclusion_mask" in str(told.value)
+
+
+def test_large_disks_need_memory():
+    """A strip of 10,000 pixels has a radius of 1,000 rows, and as much above and below."""
+    field = crab(width=["100 deg", "90 deg"], binsz="0.01 deg", radius="10 deg")
+    with pytest.raises(InputError, match="need about 6 GB"):
+        require_memory(field, 5.9e9)
+    require_memory(field, 6.1e9)
 
 
 def test_band_of_norms_must_grow():

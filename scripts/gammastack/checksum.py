@@ -8,6 +8,8 @@ import numpy as np
 
 # This is the sum of a whole HDU whose CHECKSUM is right; 0 is the same number.
 INTACT = (0xFFFFFFFF, 0)
+# So many bytes are summed at once: whole words.
+PART = 2**24
 # A checksum must not contain ASCII punctuation.
 PUNCTUATION = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
@@ -16,10 +18,19 @@ def ones_complement_sum(content):
     """Return the sum of the 32-bit words of a bytes-like object, in ones' complement.
 
     A last word that is not complete counts as if zeros followed it.
+
+    Parameters
+    ----------
+    content : bytes-like or sliceable
+        What has a length, and parts that are bytes-like.
     """
-    words = np.frombuffer(content, ">u4", count=len(content) // 4)
-    rest = bytes(content[4 * len(words) :]).ljust(4, b"\0")
-    return fold(int(words.sum(dtype=np.uint64)) + int.from_bytes(rest, "big"))
+    total = 0
+    for start in range(0, len(content), PART):
+        part = content[start : start + PART]
+        words = np.frombuffer(part, ">u4", count=len(part) // 4)
+        rest = bytes(part[4 * len(words) :]).ljust(4, b"\0")
+        total += int(words.sum(dtype=np.uint64)) + int.from_bytes(rest, "big")
+    return fold(total)
 
 
 def fold(total):
@@ -50,15 +61,14 @@ def is_intact(header, content, start):
     Parameters
     ----------
     header : dict-like
-    content : bytes-like
-        Header and data, padded to whole blocks.
+    content : bytes-like or sliceable
+        Header and data, padded to whole blocks; see `ones_complement_sum`.
     start : int
         Position where the data begin.
     """
     if header.get("CHECKSUM"):
         return ones_complement_sum(content) in INTACT
     if header.get("DATASUM"):
-        return (
-            str(ones_complement_sum(content[start:])) == str(header["DATASUM"]).strip()
-        )
+        data = content[start:]
+        return str(ones_complement_sum(data)) == str(header["DATASUM"]).strip()
     return True

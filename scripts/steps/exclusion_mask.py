@@ -17,5 +17,5 @@ def run(inputs, outputs, origin, *, field, image, exclusion_mask):
     provenance = Provenance(config, field_name=field, cards=cards, origin=origin)
     # Before a search for sources the mask is not final, and has another name.
     (path,) = outputs.values()
-    image = provenance.image(mask.astype(np.uint8), geometry)
+    image = provenance.image(mask.view(np.uint8), geometry)
     write(path, [image, *provenance.tables()])

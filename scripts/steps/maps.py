@@ -1,24 +1,19 @@
 """Make the maps of a field in one energy band, and find candidates for sources in them."""
 
-import numpy as np
 import pandas as pd
 
-from gammastack.files.band import read_band, with_radius, write_images
+from gammastack.files.band import ImageWriter, read_band, with_radius
 from gammastack.files.candidates import write_candidates, write_regions
 from gammastack.files.fits import read
 from gammastack.files.layout import of_radius
 from gammastack.maps.candidates import find_candidates
-from gammastack.maps.disks import counts_in_disk, mean_in_disk
-from gammastack.maps.empty_sky import (
-    BINS,
-    histogram,
-    not_as_expected,
-    off_significance,
-    off_statistics,
-)
-from gammastack.maps.flux import flux, flux_maps
+from gammastack.maps.empty_sky import BINS, not_as_expected
+from gammastack.maps.flux import flux
+from gammastack.maps.in_disks import MapsInDisks
 from gammastack.products import EXPOSURE, FLUX
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.kernels import reach
+from gammastack.sky.strips import strips
 
 
 def run(
@@ -34,52 +29,67 @@ def run(
 ):
     geometry = ImageGeometry.create(**image)
     inputs = dict(inputs)
-    mask = read(inputs.pop("mask"))["PRIMARY"].image > 0
+    mask = read(inputs.pop("mask"))["PRIMARY"].rows
     images, provenance, units = read_band(inputs, origin)
-    exposure, integral = images.get("exposure"), units.get("exposure") == EXPOSURE[True]
-    maps = {"excess": images["counts"] - images["bkg"]}
-    if exposure is not None:
-        maps["flux"] = flux(maps["excess"], exposure)
-    paths = {name: outputs[name] for name in maps}
-    write_images(paths, maps, geometry, provenance, integral)
+    integral = units.get("exposure") == EXPOSURE[True]
     settings = {
         "ul_confidence": ul_confidence,
         "n_sigma_sensitivity": n_sigma_sensitivity,
     }
-    warnings, rows, significances = [], [], {}
-    columns = {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
+    names = ["excess", "flux"] if "exposure" in images else ["excess"]
+    paths = {name: outputs[name] for name in names}
+    plain = ImageWriter(paths, geometry, provenance, integral)
+    in_disks = {
+        suffix: MapsInDisks(radius.on(geometry), **settings)
+        for suffix, radius in radii.items()
+    }
+
+    def described(suffix):
+        radius, cards = radii[suffix], in_disks[suffix].cards(geometry)
+        return with_radius(provenance, radius, settings, cards)
+
+    writers = {
+        suffix: ImageWriter(
+            of_radius(outputs, suffix), geometry, described(suffix), integral
+        )
+        for suffix in radii
+    }
+    margin = max(reach(radius.on(geometry)) for radius in radii.values())
+    for strip in strips(geometry.shape, margin):
+        parts = {name: rows(strip.around) for name, rows in images.items()}
+        use = mask(strip.around) > 0
+        excess = parts["counts"] - parts["bkg"]
+        maps = {"excess": strip.inner(excess)}
+        if "exposure" in parts:
+            maps["flux"] = strip.inner(flux(excess, parts["exposure"]))
+        plain.add(maps)
+        for suffix, writer in writers.items():
+            writer.add(in_disks[suffix].maps(parts, use, strip))
+    plain.finish(provenance)
+    warnings, rows, columns = [], [], {}
     for suffix, radius in radii.items():
-        in_pixels = radius.on(geometry)
-        measured = counts_in_disk(images, in_pixels)
-        maps = {"excess_corr": measured.excess, "significance": measured.significance()}
-        if exposure is not None:
-            in_disk = mean_in_disk(exposure, in_pixels)
-            maps |= flux_maps(measured, in_disk, ul_confidence, n_sigma_sensitivity)
-        if "off" in images:
-            maps["alpha"] = measured.alpha
-        significances[radius.label.replace(" ", "")] = maps["significance"]
-        significance, bkg = off_significance(images, mask, in_pixels)
-        row = off_statistics(significance, bkg, in_pixels)
-        rows.append({"radius": radius.label, **row})
-        columns[radius.label] = histogram(significance)
-        cards = _summary(images, maps["significance"], geometry)
-        if row["n_pixels"]:
-            cards += [
-                ("OFFMEAN", row["mean"], "of the significance outside the exclusions"),
-                ("OFFWIDTH", row["width"], "its standard deviation"),
-            ]
-        of_maps = with_radius(provenance, radius, settings, cards)
-        write_images(of_radius(outputs, suffix), maps, geometry, of_maps, integral)
+        found = in_disks[suffix]
+        writers[suffix].finish(described(suffix))
+        row = {"radius": radius.label, **found.off.row()}
+        rows.append(row)
+        columns[radius.label] = found.off.histogram
         if odd := not_as_expected(row):
-            where = geometry.position(*_peak(significance))
+            where = geometry.position(*found.off.peak[1:])
             warnings.append(
                 f"radius {radius.label}: {odd}; the largest value is at RA {where[0]:.3f},"
                 f" Dec {where[1]:+.3f}: exclude what is there, or search for sources with"
                 " exclusion_mask: [{threshold: 5}]"
             )
+    edges = {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
     pd.DataFrame(rows).to_csv(outputs["off_statistics"], index=False)
-    pd.DataFrame(columns).to_csv(outputs["off_histogram"], index=False)
+    pd.DataFrame(edges | columns).to_csv(outputs["off_histogram"], index=False)
     radius = next(iter(radii.values()))
+    significances = {
+        radius.label.replace(" ", ""): read(of_radius(outputs, suffix)["significance"])[
+            "PRIMARY"
+        ].rows
+        for suffix, radius in radii.items()
+    }
     candidates, search = find_candidates(
         *(images, significances, mask, geometry, radius.on(geometry)),
         *(candidate_threshold, ul_confidence),
@@ -108,26 +118,3 @@ def _too_many(search, threshold):
             f" the {search['n_kept']} most significant ones are kept; is the background"
             " right?"
         )
-
-
-def _peak(image):
-    """Return x and y of the largest value."""
-    y, x = np.unravel_index(np.nanargmax(image), image.shape)
-    return x, y
-
-
-def _summary(images, significance, geometry):
-    """Return header cards with the sums and the peak of a band."""
-    cards = [
-        ("SUMCOUNT", int(images["counts"].sum()), "sum of the counts image"),
-        ("SUMBKG", float(np.nansum(images["bkg"])), "sum of the bkg image"),
-    ]
-    if np.any(np.isfinite(significance)):
-        x, y = _peak(significance)
-        ra, dec = geometry.position(x, y)
-        cards += [
-            ("PEAK", float(significance[y, x]), "largest significance"),
-            ("PEAK_RA", ra, "[deg] its ICRS position"),
-            ("PEAK_DEC", dec, "[deg] its ICRS position"),
-        ]
-    return cards

@@ -39,7 +39,7 @@ def run(
         "on_bad_bkg_scale": on_bad_bkg_scale,
     }
     hdus = read(inputs["known"])
-    known, header = hdus["PRIMARY"].image > 0, hdus["PRIMARY"].header
+    known, header = hdus["PRIMARY"].mask, hdus["PRIMARY"].header
     origins = {inputs["known"]: Origin.from_hdu(hdus["INPUTS"])}
 
     def runs(band):

@@ -1,5 +1,6 @@
 """Add up the groups of runs of a field, and record what happened to each run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from gammastack.failures import (
     too_many_failures,
     warnings_text,
 )
-from gammastack.files.band import write_images
+from gammastack.files.band import ImageWriter
 from gammastack.files.fits import write
 from gammastack.files.group import GroupFile
 from gammastack.files.header import Provenance, runs_table
 from gammastack.files.layout import bunit, of_band
 from gammastack.files.tables import UNITS, write_table
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.strips import strips
 from gammastack.stacking.comparison import compare_runs
 from gammastack.stacking.run_table import (
     bkg_norm_table,
@@ -26,6 +28,8 @@ from gammastack.stacking.run_table import (
     with_excluded,
 )
 from gammastack.stacking.stack import Stack, final_images, kinds_of_sums, none_used
+
+NORMS = ("table_bkg_norm", "table_bkg_norm_csv", "table_bkg_norm_ecsv")
 
 
 def run(
@@ -42,45 +46,53 @@ def run(
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
-    kinds = kinds_of_sums(background, has_exposure)
-    origins, by_band, warnings = [], {}, []
+    groups = [GroupFile(path, geometry) for path in inputs["groups"]]
+    origin = origin.after([group.origin for group in groups])
+    by_band, warnings = {}, []
     for band, edges in energy_bands.items():
         paths = of_band(outputs, band)
-        stack, tables = Stack.empty(geometry, kinds), []
-        for path in inputs["groups"]:
-            group = GroupFile(path, geometry)
-            stack.add(group.stack(band, kinds))
-            tables.append(group.runs[group.runs["band"] == band])
-            if not by_band:
-                origins.append(group.origin)
-        runs = pd.concat(tables).drop(columns="band")
+        runs = pd.concat([group.runs(band) for group in groups])
         by_band[band] = runs = compare_runs(with_excluded(runs, excluded))
         _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
         if text := none_used(runs.to_dict("records")):
             if not max_failed:
                 raise InputError(f"{Path(paths['counts']).parent}: {text}")
             warnings.append(f"{band}: {text}")
-        n_counts = int(stack.images["counts"].sum())
         provenance = Provenance.of(
-            stack,
-            group.config(band),
+            Stack.sum(geometry, [group.summary(band) for group in groups]),
+            groups[0].config(band),
             edges,
             field_name=field,
             band=band,
-            cards=(("SUMCOUNT", n_counts, "sum of the counts image"),),
-            origin=origin.after(origins),
+            origin=origin,
             runs=runs_table(runs),
         )
-        images = final_images(stack.images)
         integral = provenance.config["for_integral_flux"]
         units = UNITS | {"exposure_on_axis": bunit("exposure", integral)}
-        csv, ecsv = paths.pop("runs_of_band"), paths.pop("runs_of_band_ecsv")
-        write_table(runs, csv, ecsv, units)
-        if "table_bkg_norm" in paths:
-            _write_norms(paths, runs, provenance)
-        write_images(paths, images, geometry, provenance, integral)
+        write_table(
+            runs, paths.pop("runs_of_band"), paths.pop("runs_of_band_ecsv"), units
+        )
+        norms = {name: paths.pop(name) for name in NORMS if name in paths}
+        writer = ImageWriter(paths, geometry, _with_sum(provenance, 0), integral)
+        kinds = kinds_of_sums(background, has_exposure)
+        n_counts = n_empty = 0
+        for strip in strips(geometry.shape):
+            part = geometry.rows(strip.rows)
+            stacks = (
+                group.stack(band, kinds, part)
+                for group in groups
+                if group.is_in(band, strip.rows)
+            )
+            sums = Stack.sum(part, stacks, kinds).images
+            writer.add(final_images(sums))
+            n_counts += int(sums["counts"].sum())
+            n_empty += _without_off(sums)
+        provenance = _with_sum(provenance, n_counts)
+        writer.finish(provenance)
+        if norms:
+            _write_norms(norms, runs, provenance)
         left_out = runs["n_pixels_left_out"]
-        texts = _left_out(left_out, stack.images, background) if left_out.any() else ()
+        texts = _left_out(left_out, n_empty, background) if left_out.any() else ()
         warnings += [f"{band}: {text}" for text in texts]
     table = field_table(by_band)
     write_table(table, outputs["runs"], outputs["runs_ecsv"])
@@ -101,25 +113,35 @@ def _require_few_failures(runs, max_failed, where):
         raise InputError(f"{where}: {too_many_failures(failures, n_runs)}")
 
 
+def _with_sum(provenance, n_counts):
+    cards = (("SUMCOUNT", n_counts, "sum of the counts image"),)
+    return replace(provenance, cards=cards)
+
+
 def _write_norms(paths, runs, provenance):
     norms = bkg_norm_table(runs)
-    csv, ecsv = paths.pop("table_bkg_norm_csv"), paths.pop("table_bkg_norm_ecsv")
-    write_table(norms, csv, ecsv)
+    write_table(norms, paths["table_bkg_norm_csv"], paths["table_bkg_norm_ecsv"])
     columns = {name: values.to_numpy() for name, values in norms.items()}
     hdu = provenance.table(columns, "BKG_NORM", UNITS)
-    write(paths.pop("table_bkg_norm"), [hdu, *provenance.tables()])
+    write(paths["table_bkg_norm"], [hdu, *provenance.tables()])
 
 
-def _left_out(n_left_out, sums, background):
+def _without_off(sums):
+    """Return the number of pixels that have no OFF counts in any run that covers them."""
+    if "off" not in sums:
+        return 0
+    return int(np.sum((sums["n_without_off"] > 0) & (sums["n_runs"] == 0)))
+
+
+def _left_out(n_left_out, n_empty, background):
     """Describe what was left out of the sums."""
     text = (
         f"{n_left_out.sum()} pixels of {(n_left_out > 0).sum()} runs are left out of all"
         " images, because they have no background model or no exposure"
     )
-    if "off" not in sums:
+    if "ring" not in background["method"]:
         yield f"{text}; see n_pixels_left_out in runs.csv"
         return
-    n_empty = int(np.sum((sums["n_without_off"] > 0) & (sums["n_runs"] == 0)))
     remedy = "larger rings, or the method 'adaptive ring',"
     if background["method"] == "adaptive ring":
         remedy = "a larger r_out_max or threshold_alpha"

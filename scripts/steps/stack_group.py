@@ -39,7 +39,7 @@ def run(
     config, mask, origins = dict(settings), None, {}
     if "mask" in inputs:
         hdus = read(inputs["mask"])
-        header, mask = hdus["PRIMARY"].header, hdus["PRIMARY"].image > 0
+        header, mask = hdus["PRIMARY"].header, hdus["PRIMARY"].mask
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
         origins[inputs["mask"]] = Origin.from_hdu(hdus["INPUTS"])
     stacks, tables = {}, []

@@ -2,7 +2,8 @@
 
 from math import prod
 
-from gammastack.config.image_size import BYTES_PER_PIXEL, shape_of
+from gammastack.config.image_size import pixels_in_memory, shape_of
+from gammastack.sky.strips import BYTES_PER_PIXEL
 
 # Jobs of these steps are done in groups, of which one or more are a job of the cluster: those of
 # the same name that depend on each other, see group-components in profiles/slurm.
@@ -31,12 +32,20 @@ PIXELS_PER_MINUTE = 1e6
 OF_ONE_RUN = ("run_images", "run_histogram", "check_run")
 
 
-def pixels_of(step_name, wildcards):
-    """Return the number of pixels of the largest image that a job has in memory."""
+def pixels_of(step_name, wildcards, in_image):
+    """Return the number of pixels that a job handles.
+
+    Parameters
+    ----------
+    step_name : str
+    wildcards
+    in_image : callable
+        Returns that of a step that handles the image of a field.
+    """
     if "field" not in STEPS[step_name]:
         return 0
     field = field_of(wildcards)
-    n_pixels = prod(shape_of(field.image))
+    n_pixels = in_image(field)
     if step_name in OF_ONE_RUN:
         size = 2 * field.offset_band[1] / field.image["binsz"]
         n_pixels = min(n_pixels, size**2)
@@ -47,11 +56,14 @@ def needs(step_name):
     """Return the resources of the jobs of a step, by name."""
 
     def mem_mb(wildcards):
-        n_pixels = pixels_of(step_name, wildcards)
+        n_pixels = pixels_of(step_name, wildcards, pixels_in_memory)
         return round(MB_PER_PROCESS + n_pixels * BYTES_PER_PIXEL / 1e6)
 
     def runtime(wildcards):
-        return round(MINUTES + pixels_of(step_name, wildcards) / PIXELS_PER_MINUTE)
+        n_pixels = pixels_of(
+            step_name, wildcards, lambda field: prod(shape_of(field.image))
+        )
+        return round(MINUTES + n_pixels / PIXELS_PER_MINUTE)
 
     return {"mem_mb": mem_mb, "runtime": runtime}
 

@@ -1,18 +1,30 @@
 """Whether the images of a field fit into the memory, known before any of them is made."""
 
 import os
-from math import prod
 
 from gammastack.errors import InputError
-
-# Measured with 9 million pixels: the step that makes the maps takes 170 bytes of memory for
-# each pixel, and 200 with a ring.
-BYTES_PER_PIXEL = 200
+from gammastack.sky.strips import BYTES_PER_PIXEL, strips
 
 
 def shape_of(image):
     """Return the numbers of pixels along longitude and latitude, given the settings of an image."""
     return [round(size / image["binsz"]) for size in image["width"]]
+
+
+def pixels_in_memory(field):
+    """Return how many pixels the steps of a field have in the memory at the same time.
+
+    Images are made in strips, but for the search for sources.
+    """
+    nx, ny = shape_of(field.image)
+    if field.has_search or not nx * ny:
+        return nx * ny
+    sizes = (
+        radius.pixels or radius.angle / field.image["binsz"]
+        for radius in field.radii.values()
+    )
+    rows = (strip.around for strip in strips((ny, nx), round(max(sizes))))
+    return nx * max(around.stop - around.start for around in rows)
 
 
 def require_memory(field, available=None):
@@ -31,10 +43,16 @@ def require_memory(field, available=None):
     if available is None:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     shape = shape_of(field.image)
-    needed = prod(shape) * BYTES_PER_PIXEL
+    needed = pixels_in_memory(field) * BYTES_PER_PIXEL
     if needed > available:
+        remedy = "make the image smaller, or its pixels larger"
+        if field.has_search:
+            remedy += (
+                ", or do without a threshold in exclusion_mask: the search for sources needs"
+                " the image as a whole"
+            )
         raise InputError(
             f"fields: {field.name}: width, binsz: maps of {shape[0]} x {shape[1]} pixels"
             f" need about {needed / 1e9:.0f} GB of memory, and there are"
-            f" {available / 1e9:.0f} GB; make the image smaller, or its pixels larger"
+            f" {available / 1e9:.0f} GB; {remedy}"
         )

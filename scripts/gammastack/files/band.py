@@ -2,40 +2,71 @@
 
 from dataclasses import replace
 
-from gammastack.files.fits import read, write
+from gammastack.files.fits import GrowingImage, read
 from gammastack.files.header import Provenance
 from gammastack.files.layout import IMAGES, bunit
 from gammastack.provenance.origin import Origin
 
 
-def write_images(paths, images, geometry, provenance, for_integral_flux=False):
-    """Write images of one geometry, each as the primary HDU of a file.
+class ImageWriter:
+    """Images of one geometry that are written strip by strip, each as the primary HDU of a file.
 
     Parameters
     ----------
     paths : dict of str to path
         By the name of the product.
-    images : dict of str to ndarray, shape (ny, nx)
-        By the name of the product; others than those of the paths are left out.
     geometry : gammastack.sky.geometry.ImageGeometry
     provenance : gammastack.files.header.Provenance
+        With as many cards as that of `finish`, or more.
     for_integral_flux : bool
         Whether fluxes are integrals over the band.
+    """
+
+    def __init__(self, paths, geometry, provenance, for_integral_flux=False):
+        self._geometry, self._integral = geometry, for_integral_flux
+        self._files = {
+            name: GrowingImage(
+                path, geometry.shape, IMAGES[name].dtype, self._text(name, provenance)
+            )
+            for name, path in paths.items()
+        }
+
+    def _text(self, name, provenance):
+        return provenance.image_text(self._geometry, bunit(name, self._integral))
+
+    def add(self, images):
+        """Write a strip of all images.
+
+        Parameters
+        ----------
+        images : dict of str to ndarray, shape (n_rows, nx)
+            By the name of the product; others than those of the paths are left out.
+        """
+        for name, file in self._files.items():
+            file.add(images[name])
+
+    def finish(self, provenance):
+        """Write headers and tables."""
+        tables = provenance.tables()
+        for name, file in self._files.items():
+            file.finish(self._text(name, provenance), tables)
+
+
+def write_images(paths, images, geometry, provenance, for_integral_flux=False):
+    """Write whole images, see `ImageWriter`.
 
     Raises
     ------
     KeyError
         If a path has no image, or its name is not an image in the table of products.
     """
-    tables = provenance.tables()
-    for name, path in paths.items():
-        data = images[name].astype(IMAGES[name].dtype, copy=False)
-        unit = bunit(name, for_integral_flux)
-        write(path, [provenance.image(data, geometry, unit), *tables])
+    writer = ImageWriter(paths, geometry, provenance, for_integral_flux)
+    writer.add(images)
+    writer.finish(provenance)
 
 
 def read_band(paths, origin):
-    """Read the images of an energy band.
+    """Open the images of an energy band.
 
     Parameters
     ----------
@@ -46,13 +77,14 @@ def read_band(paths, origin):
 
     Returns
     -------
-    images : dict of str to ndarray, shape (ny, nx)
+    images : dict of str to callable
+        Return some rows, given a slice.
     provenance : gammastack.files.header.Provenance
         Of the map.
     units : dict of str to str
     """
     files = {name: read(path) for name, path in paths.items()}
-    images = {name: hdus["PRIMARY"].image for name, hdus in files.items()}
+    images = {name: hdus["PRIMARY"].rows for name, hdus in files.items()}
     units = {name: hdus["PRIMARY"].header["BUNIT"] for name, hdus in files.items()}
     counts = files["counts"]
     provenance = Provenance.from_header(

@@ -8,6 +8,7 @@ Format: FITS standard 4.0, https://fits.gsfc.nasa.gov/standard40/fits_standard40
 """
 
 import gzip
+import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
@@ -16,10 +17,13 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from gammastack.checksum import encode, fold, is_intact, ones_complement_sum
+from gammastack.checksum import PART, encode, fold, is_intact, ones_complement_sum
 from gammastack.errors import DamagedResult
+from gammastack.sky.strips import strips
 
 BLOCK = 2880
+# Of larger files only parts are in the memory.
+IN_MEMORY = 2**26
 CARD = 80
 # A header has at most so many blocks; the settings of large fields take some hundreds.
 MAX_BLOCKS = 5_000
@@ -82,14 +86,20 @@ class Image:
     def encoded(self, primary):
         """Return the HDU as bytes-like parts: header and data."""
         data = np.asarray(self.data)
-        bitpix = BITPIX[data.dtype.str[1:]] if data.size else 8
-        shape = data.shape[::-1] if data.size else ()
-        size = [(f"NAXIS{number}", n) for number, n in enumerate(shape, 1)]
-        kind = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
-        extend = [("EXTEND", True)] if primary else [("PCOUNT", 0), ("GCOUNT", 1)]
-        cards = [kind, ("BITPIX", bitpix), ("NAXIS", len(shape)), *size, *extend]
         dtype = data.dtype.newbyteorder(">")
+        cards = _image_cards(data.shape, dtype, primary)
         return _encoded(cards, self.name, self.text, data, dtype)
+
+
+def _image_cards(shape, dtype, primary):
+    """Return the first cards of the header of an image."""
+    is_empty = 0 in shape
+    bitpix = 8 if is_empty else BITPIX[dtype.str[1:]]
+    shape = () if is_empty else shape[::-1]
+    size = [(f"NAXIS{number}", n) for number, n in enumerate(shape, 1)]
+    kind = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
+    extend = [("EXTEND", True)] if primary else [("PCOUNT", 0), ("GCOUNT", 1)]
+    return [kind, ("BITPIX", bitpix), ("NAXIS", len(shape)), *size, *extend]
 
 
 @dataclass(frozen=True)
@@ -153,18 +163,22 @@ def _column(values):
 
 def _encoded(cards, name, text, data, dtype):
     named = [] if name is None else [("EXTNAME", name)]
-    head = card_text([*cards, *named]) + text
     size = data.size * dtype.itemsize
     content = np.zeros(size + -size % BLOCK, np.uint8)
     content[:size].view(dtype).reshape(data.shape)[...] = data
-    datasum = ones_complement_sum(content)
+    head = card_text([*cards, *named]) + text
+    return _header(head, ones_complement_sum(content)), content.data
+
+
+def _header(head, datasum):
+    """Return a whole header from its cards and the sum of the data."""
     # The standard computes the sum of the HDU with zeros in place of the CHECKSUM.
     sums = card_text([("CHECKSUM", "0" * 16), ("DATASUM", str(datasum))])
     header = head + sums + END
     header += b" " * (-len(header) % BLOCK)
     place = len(head) + len("CHECKSUM= '")
     checksum = encode(fold(ones_complement_sum(header) + datasum))
-    return header[:place] + checksum + header[place + 16 :], content.data
+    return header[:place] + checksum + header[place + 16 :]
 
 
 def write(path, hdus):
@@ -190,6 +204,95 @@ def write(path, hdus):
         file.writelines(parts)
 
 
+class GrowingImage:
+    """An image that is written row by row, as the primary HDU of a file.
+
+    The file is the one that `write` would write.
+
+    Parameters
+    ----------
+    path : path
+    shape : tuple of int
+    dtype : str
+        Of the pixels.
+    text : bytes
+        Cards of a header that is at least as long as that of `finish`.
+    """
+
+    def __init__(self, path, shape, dtype, text):
+        self._path, self._dtype = path, np.dtype(dtype).newbyteorder(">")
+        self._cards = card_text(_image_cards(shape, self._dtype, primary=True))
+        self._start = len(_header(self._cards + text, 0))
+        # Closed by `finish`
+        self._file = open(path, "w+b")  # noqa: SIM115
+        self._file.seek(self._start)
+        self._sum, self._rest = 0, b""
+
+    def add(self, rows):
+        """Write some rows, an array of shape (n, nx)."""
+        content = np.ascontiguousarray(rows, self._dtype).view(np.uint8).reshape(-1)
+        self._file.write(content.data)
+        if self._rest or len(content) % 4:
+            content = np.frombuffer(self._rest + content.tobytes(), np.uint8)
+        # Words of the sum may lie across strips.
+        whole = len(content) - len(content) % 4
+        self._sum = fold(self._sum + ones_complement_sum(content[:whole]))
+        self._rest = content[whole:].tobytes()
+
+    def finish(self, text, tables):
+        """Write the header with some cards, and the HDUs of tables behind the image."""
+        datasum = fold(self._sum + ones_complement_sum(self._rest))
+        header = _header(self._cards + text, datasum)
+        size = self._file.tell() - self._start
+        parts = [part for table in tables for part in table.encoded(primary=False)]
+        with self._file as file:
+            if len(header) != self._start:
+                self._move(size, len(header))
+            file.seek(0)
+            file.write(header)
+            file.seek(size, os.SEEK_CUR)
+            file.write(b"\0" * (-size % BLOCK))
+            file.writelines(parts)
+            file.truncate()
+
+    def _move(self, size, start):
+        """Move the data to an earlier place."""
+        for done in range(0, size, PART):
+            self._file.seek(self._start + done)
+            content = self._file.read(min(PART, size - done))
+            self._file.seek(start + done)
+            self._file.write(content)
+
+
+class FileContent:
+    """The content of a file, or of a part of it, that is not in the memory.
+
+    Slices are read when they are asked for.
+
+    Parameters
+    ----------
+    path : path
+    start, stop : int
+        Of the part.
+    """
+
+    def __init__(self, path, start, stop):
+        self._path, self._start, self._stop = path, start, stop
+
+    def __len__(self):
+        return self._stop - self._start
+
+    def __getitem__(self, part):
+        start, stop, _ = part.indices(len(self))
+        with open(self._path, "rb") as file:
+            file.seek(self._start + start)
+            return file.read(max(0, stop - start))
+
+    def part(self, start, stop):
+        """Return a part that is not in the memory either."""
+        return FileContent(self._path, self._start + start, self._start + stop)
+
+
 @dataclass(frozen=True)
 class HDU:
     """An HDU that was read.
@@ -197,26 +300,24 @@ class HDU:
     Attributes
     ----------
     header : astropy.io.fits.Header
-    content : memoryview
+    content : memoryview or FileContent
         Header and data as they are in the file.
     start : int
         Position where the data begin.
     """
 
     header: fits.Header
-    content: memoryview
+    content: memoryview | FileContent
     start: int
 
     def encoded(self, primary):
         """Return the HDU as bytes-like parts, to be written again unchanged."""
-        return (self.content,)
+        return (self.content[:],)
 
     @cached_property
     def shape(self):
         """Return the numbers of pixels, or of rows and of bytes per row."""
-        return tuple(
-            self.header[f"NAXIS{n}"] for n in range(self.header["NAXIS"], 0, -1)
-        )
+        return _shape(self.header)
 
     @property
     def image(self):
@@ -224,15 +325,29 @@ class HDU:
 
         Whole numbers have at least 32 bits: they may be added up.
         """
-        shape = self.shape
-        if not shape:
+        return self.rows(slice(None))
+
+    def rows(self, rows):
+        """Return some rows of the image, given a slice."""
+        if not self.shape:
             return np.zeros((0, 0), np.int32)
         code = next(key for key, n in BITPIX.items() if n == self.header["BITPIX"])
-        data = np.frombuffer(self.content, f">{code}", prod(shape), self.start)
-        native = data.dtype.newbyteorder("=")
+        dtype, (n_rows, *row) = np.dtype(f">{code}"), self.shape
+        first, last, _ = rows.indices(n_rows)
+        size = prod(row) * dtype.itemsize
+        content = self.content[self.start + first * size : self.start + last * size]
+        native = dtype.newbyteorder("=")
         if native.kind != "f":
             native = np.promote_types(native, np.int32)
-        return data.reshape(shape).astype(native)
+        return np.frombuffer(content, dtype).reshape(-1, *row).astype(native)
+
+    @property
+    def mask(self):
+        """Return where the image is positive: one byte for each pixel."""
+        mask = np.empty(self.shape, bool)
+        for strip in strips(self.shape):
+            mask[strip.rows] = self.rows(strip.rows) > 0
+        return mask
 
     @property
     def table(self):
@@ -243,7 +358,8 @@ class HDU:
         forms = [header[f"TFORM{number}"] for number in numbers]
         types = [TYPES.get(form, f"S{form[:-1]}") for form in forms]
         dtype = np.dtype(list(zip(names, types, strict=True)))
-        rows = np.frombuffer(self.content, dtype, header["NAXIS2"], self.start)
+        stop = self.start + header["NAXIS2"] * dtype.itemsize
+        rows = np.frombuffer(self.content[self.start : stop], dtype)
         return {
             name: _decoded(rows[name], form)
             for name, form in zip(names, forms, strict=True)
@@ -258,8 +374,14 @@ def _decoded(column, form):
     return column.astype(column.dtype.newbyteorder("="))
 
 
-def read(path):
+def read(path, in_memory=IN_MEMORY):
     """Read a file that `write` has written.
+
+    Parameters
+    ----------
+    path : path
+    in_memory : int
+        Images and tables of larger files are read when they are asked for.
 
     Returns
     -------
@@ -272,6 +394,8 @@ def read(path):
         If it is not what was written.
     """
     try:
+        if (size := os.path.getsize(path)) > in_memory:
+            return _parse(FileContent(path, 0, size))
         return parse(Path(path).read_bytes())
     except MemoryError:
         raise
@@ -282,23 +406,37 @@ def read(path):
 
 def parse(content):
     """Return the HDUs in the content of a file, as `read` does."""
-    content = memoryview(content)
+    return _parse(memoryview(content))
+
+
+def _parse(content):
     hdus, start = {}, 0
     while start < len(content):
         header, data = _read_header(content, start)
-        hdu = HDU(header, content[start:], data - start)
-        if min(hdu.shape, default=0) < 0:
+        shape = _shape(header)
+        if min(shape, default=0) < 0:
             raise ValueError("an axis of negative length")
-        size = prod(hdu.shape) * abs(header["BITPIX"]) // 8 if hdu.shape else 0
+        size = prod(shape) * abs(header["BITPIX"]) // 8 if shape else 0
         stop = data + size + -size % BLOCK
         if stop > len(content):
             raise ValueError("truncated")
         name = header.get("EXTNAME", "PRIMARY")
-        hdus[name] = HDU(header, content[start:stop], data - start)
-        if not is_intact(header, content[start:stop], data - start):
+        hdu = HDU(header, _part(content, start, stop), data - start)
+        hdus[name] = hdu
+        if not is_intact(header, hdu.content, hdu.start):
             raise ValueError(f"the checksum of the HDU {name} does not fit its content")
         start = stop
     return hdus
+
+
+def _part(content, start, stop):
+    if isinstance(content, FileContent):
+        return content.part(start, stop)
+    return content[start:stop]
+
+
+def _shape(header):
+    return tuple(header[f"NAXIS{n}"] for n in range(header["NAXIS"], 0, -1))
 
 
 def _read_header(content, start):

@@ -1,5 +1,7 @@
 """The file of a group of runs: the sums of their images in all energy bands."""
 
+from functools import cache
+
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs, read_config, runs_frame
 from gammastack.files.layout import hdu_name
@@ -8,7 +10,7 @@ from gammastack.stacking.stack import Stack
 
 
 class GroupFile:
-    """The file of a group, read.
+    """The file of a group; its images are read when they are asked for.
 
     Parameters
     ----------
@@ -19,14 +21,17 @@ class GroupFile:
     Attributes
     ----------
     origin : gammastack.provenance.origin.Origin
-    runs : pandas.DataFrame
-        What became of each run in each band.
     """
 
     def __init__(self, path, field):
-        self._hdus, self._field = read(path), field
+        self._hdus, self._field = read(path, in_memory=0), field
         self.origin = Origin.from_hdu(self._hdus["INPUTS"])
-        self.runs = runs_frame(self._hdus["RUNS"])
+        self._runs = runs_frame(self._hdus["RUNS"])
+        # Its header is looked at for each strip of the image.
+        self.geometry = cache(self._geometry)
+
+    def _geometry(self, band):
+        return self._field.cutout_of(self.header(band))
 
     def header(self, band):
         """Return the header of the counts in a band."""
@@ -36,8 +41,40 @@ class GroupFile:
         """Return the settings that made the sums in a band."""
         return read_config(self.header(band))
 
-    def stack(self, band, kinds):
-        """Return the `gammastack.stacking.stack.Stack` of some kinds of sums in a band."""
-        header = self.header(band)
-        images = {kind: self._hdus[hdu_name(kind, band)].image for kind in kinds}
-        return Stack(self._field.cutout_of(header), images, **of_runs(header))
+    def runs(self, band):
+        """Return what became of each run in a band, as a `pandas.DataFrame`."""
+        return self._runs[self._runs["band"] == band].drop(columns="band")
+
+    def summary(self, band):
+        """Return the `gammastack.stacking.stack.Stack` in a band without its images."""
+        return Stack(self.geometry(band), {}, **of_runs(self.header(band)))
+
+    def stack(self, band, kinds, part):
+        """Return the sums in a part of the image of the field.
+
+        Parameters
+        ----------
+        band : str
+        kinds : sequence of str
+        part : gammastack.sky.geometry.ImageGeometry
+
+        Returns
+        -------
+        gammastack.stacking.stack.Stack
+            Without what is known about the runs.
+        """
+        whole = self.geometry(band)
+        kept = whole.common(part)
+        rows, columns = whole.placement(kept)
+        images = {
+            kind: self._hdus[hdu_name(kind, band)].rows(rows)[:, columns]
+            for kind in kinds
+        }
+        return Stack(kept, images)
+
+    def is_in(self, band, rows):
+        """Return whether there are sums in some rows of the field, given as a slice."""
+        geometry = self.geometry(band)
+        own, _ = self._field.placement(geometry)
+        is_empty = 0 in geometry.shape
+        return not is_empty and own.start < rows.stop and rows.start < own.stop

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-import numpy as np
 import pandas as pd
 from astropy.io import fits
 from astropy.time import Time
@@ -159,8 +158,12 @@ class Provenance:
         name : str, optional
             EXTNAME.
         """
+        return Image(data, self.image_text(geometry, unit), name)
+
+    def image_text(self, geometry, unit=""):
+        """Return the cards of an image with WCS, unit and provenance."""
         unit_card = card_text([("BUNIT", unit, "unit of the pixel values")])
-        return Image(data, _wcs_text(geometry) + unit_card + self.text, name)
+        return _wcs_text(geometry) + unit_card + self.text
 
     def table(self, columns, name, units=None):
         """Return a table HDU with provenance."""
@@ -168,8 +171,7 @@ class Provenance:
 
     def header(self, geometry, unit=""):
         """Return an astropy header with the same content, for images that are not written."""
-        image = self.image(np.zeros((0, 0)), geometry, unit)
-        return fits.Header.fromstring(image.text)
+        return fits.Header.fromstring(self.image_text(geometry, unit))
 
 
 # A job writes its images on one geometry, or on the geometry of each run in turn.

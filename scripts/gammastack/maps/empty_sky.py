@@ -1,6 +1,7 @@
 """Test whether the significance of empty sky is as expected for Poisson counts."""
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, xlogy
@@ -78,51 +79,132 @@ def expected_moments(background):
     return float(mean), float(np.sqrt(square - mean**2))
 
 
-def independent(image, radius):
-    """Return the values of disks that do not overlap, on a grid: 1D array without NaN."""
-    step_x, step_y = (int(2 * size + 1e-6) + 1 for size in radius)
-    grid = image[step_y // 2 :: step_y, step_x // 2 :: step_x]
-    return grid[np.isfinite(grid)]
-
-
-def off_statistics(significance, background, radius):
-    """Return mean and width of the significance of empty sky, and the expected values.
+def independent(image, radius, first_row=0):
+    """Return the values of disks that do not overlap, on a grid: 1D array without NaN.
 
     Parameters
     ----------
-    significance, background : ndarray, shape (ny, nx)
-        Results of `off_significance`.
+    image : ndarray, shape (ny, nx)
+        Some rows of an image.
+    radius : tuple of float
+        In pixels along x and y.
+    first_row : int
+        The row of the image that they begin with.
+    """
+    step_x, step_y = (int(2 * size + 1e-6) + 1 for size in radius)
+    grid = image[(step_y // 2 - first_row) % step_y :: step_y, step_x // 2 :: step_x]
+    return grid[np.isfinite(grid)]
+
+
+class OffStatistics:
+    """Mean and width of the significance of empty sky, from an image that is seen in strips.
+
+    Parameters
+    ----------
     radius : tuple of float
         Radius of the disk in pixels along x and y.
 
-    Returns
-    -------
-    dict
-        ``n_pixels``, ``mean`` and ``width`` (standard deviation) of all positions, with
-        ``mean_expected`` and ``width_expected`` of `expected_moments`; ``smallest`` and
-        ``largest``; ``n_independent``, ``mean_independent`` and ``width_independent``, with
-        their errors, of disks on a grid that do not overlap.
+    Attributes
+    ----------
+    histogram : ndarray, shape (60,)
+        Positions in `BINS`; the outermost bins include all beyond.
+    peak : tuple of float
+        Largest significance, and its column and row; NaN and zeros without any.
     """
-    values = significance[np.isfinite(significance)]
-    apart = independent(significance, radius)
-    n = len(apart)
-    expected = (np.nan, np.nan)
-    if len(values):
+
+    def __init__(self, radius):
+        self._radius, self._apart = radius, []
+        self._moments = self._expected = Moments()
+        self._smallest, self.peak = np.nan, (np.nan, 0, 0)
+        self.histogram = np.zeros(len(BINS) - 1, int)
+
+    def add(self, significance, background, first_row=0):
+        """Add results of `off_significance`: some rows, beginning with a row of the image."""
+        known = np.isfinite(significance)
+        values = significance[known]
+        if not len(values):
+            return
+        self._moments = self._moments.with_values(values)
         expected = expected_moments(background[np.isfinite(background)])
-    return {
-        "n_pixels": len(values),
-        "mean": _of(np.mean, values),
-        "mean_expected": expected[0],
-        "width": _of(np.std, values),
-        "width_expected": expected[1],
-        "smallest": _of(np.min, values),
-        "largest": _of(np.max, values),
-        "n_independent": n,
-        "mean_independent": _of(np.mean, apart),
-        "mean_error": _of(np.std, apart) / np.sqrt(n) if n else np.nan,
-        "width_independent": _of(np.std, apart),
-        "width_error": _of(np.std, apart) / np.sqrt(2 * n) if n else np.nan,
-    }
+        self._expected = self._expected.with_moments(len(values), *expected)
+        self._apart.append(independent(significance, self._radius, first_row))
+        self._smallest = np.fmin(self._smallest, values.min())
+        self.peak = larger(self.peak, peak(significance, first_row))
+        self.histogram += histogram(values)
+
+    def row(self):
+        """Return the statistics.
+
+        Returns
+        -------
+        dict
+            ``n_pixels``, ``mean`` and ``width`` (standard deviation) of all positions, with
+            ``mean_expected`` and ``width_expected`` of `expected_moments`; ``smallest`` and
+            ``largest``; ``n_independent``, ``mean_independent`` and ``width_independent``,
+            with their errors, of disks on a grid that do not overlap.
+        """
+        apart = np.concatenate([[], *self._apart])
+        n = len(apart)
+        return {
+            "n_pixels": self._moments.n,
+            "mean": self._moments.mean,
+            "mean_expected": self._expected.mean,
+            "width": self._moments.width,
+            "width_expected": self._expected.width,
+            "smallest": float(self._smallest),
+            "largest": float(self.peak[0]),
+            "n_independent": n,
+            "mean_independent": _of(np.mean, apart),
+            "mean_error": _of(np.std, apart) / np.sqrt(n) if n else np.nan,
+            "width_independent": _of(np.std, apart),
+            "width_error": _of(np.std, apart) / np.sqrt(2 * n) if n else np.nan,
+        }
+
+
+def off_statistics(significance, background, radius):
+    """Return the row of `OffStatistics` of a whole image."""
+    statistics = OffStatistics(radius)
+    statistics.add(significance, background)
+    return statistics.row()
+
+
+class Moments(NamedTuple):
+    """Number, mean and width (standard deviation) of values; NaN without any."""
+
+    n: int = 0
+    mean: float = np.nan
+    width: float = np.nan
+
+    def with_values(self, values):
+        """Return the moments of more values."""
+        return self.with_moments(len(values), np.mean(values), np.std(values))
+
+    def with_moments(self, n, mean, width):
+        """Return the moments with those of other values."""
+        if not self.n:
+            return Moments(n, float(mean), float(width))
+        total, apart = self.n + n, mean - self.mean
+        variance = (self.n * self.width**2 + n * width**2) / total
+        variance += self.n * n * (apart / total) ** 2
+        return Moments(
+            total, float(self.mean + apart * n / total), float(np.sqrt(variance))
+        )
+
+
+def peak(image, first_row=0):
+    """Return the largest value of some rows of an image, and its column and row.
+
+    NaN and zeros without any.
+    """
+    if not np.any(np.isfinite(image)):
+        return np.nan, 0, 0
+    y, x = np.unravel_index(np.nanargmax(image), image.shape)
+    return image[y, x], x, y + first_row
+
+
+def larger(first, second):
+    """Return the larger one of two results of `peak`; the first one of equals."""
+    return second if np.isnan(first[0]) or second[0] > first[0] else first
 
 
 def not_as_expected(row):

@@ -75,11 +75,11 @@ def fit_source(counts, bkg, use, peak, radius):
     from scipy.optimize import minimize
 
     radius = tuple(max(length, 0.5) for length in radius)
-    window = _window(counts.shape, peak, radius)
-    n, mu = counts[window].astype(float), bkg[window]
-    columns, rows = np.arange(*_edges(window[1])), np.arange(*_edges(window[0]))
+    near = window(counts.shape, peak, radius)
+    n, mu = counts[near].astype(float), bkg[near]
+    columns, rows = np.arange(*_edges(near[1])), np.arange(*_edges(near[0]))
     x, y = (columns - peak[0]) / radius[0], (rows - peak[1]) / radius[1]
-    use = use[window] & (mu > 0) & (np.hypot(x, y[:, None]) <= WINDOW)
+    use = use[near] & (mu > 0) & (np.hypot(x, y[:, None]) <= WINDOW)
     n, mu = n[use], mu[use]
     halves = 0.5 / radius[0], 0.5 / radius[1]
 
@@ -179,10 +179,10 @@ def sandwich_covariance(parameters, slopes, information):
     return covariance
 
 
-def _window(shape, peak, radius):
-    """Return the slices (y, x) of the pixels around a peak."""
+def window(shape, peak, radius):
+    """Return the slices (y, x) of the pixels around a peak, given as column and row."""
     return tuple(
-        slice(max(0, middle - half), min(size, middle + half + 1))
+        slice(max(0, middle - half), max(0, min(size, middle + half + 1)))
         for size, middle, half in (
             (size, middle, int(WINDOW * length))
             for size, middle, length in zip(
@@ -233,10 +233,10 @@ def nearest_peak(shape, rows, columns, radius):
     """
     nearest, smallest = np.full(shape, -1), np.full(shape, np.inf)
     for number, peak in enumerate(zip(columns, rows, strict=True)):
-        window = _window(shape, peak, radius)
-        y, x = np.ogrid[window]
+        near = window(shape, peak, radius)
+        y, x = np.ogrid[near]
         distance = elliptic_distance(x - peak[0], y - peak[1], radius)
-        closer = distance < smallest[window]
-        nearest[window][closer] = number
-        smallest[window][closer] = distance[closer]
+        closer = distance < smallest[near]
+        nearest[near][closer] = number
+        smallest[near][closer] = distance[closer]
     return nearest

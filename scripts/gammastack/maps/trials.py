@@ -62,16 +62,18 @@ def peaks_per_pixel(radius, n, mu):
     return peaks
 
 
-def expected_peaks(measured, radius, threshold):
+def expected_peaks(measured, radius, threshold, n_pixels=None):
     """Return the number of peaks above a threshold that empty sky has in a map.
 
     Parameters
     ----------
     measured : gammastack.maps.counting.KnownBackground or gammastack.maps.counting.OnOff
-        Of the pixels that are searched, arrays of shape (n_pixels,).
+        Of the pixels that are searched, or of a sample of them: arrays of shape (n,).
     radius : tuple of float
         Radius of the disks in pixels along x and y.
     threshold : float
+    n_pixels : int, optional
+        How many pixels are searched; by default those of `measured`.
 
     Returns
     -------
@@ -79,10 +81,11 @@ def expected_peaks(measured, radius, threshold):
     trials : float
         As many pixels as would have as many peaks if each was on its own.
     """
-    n_pixels = measured.background.size
-    if not n_pixels:
+    size = measured.background.size
+    if not size:
         return 0.0, 0.0
-    ranks = ((np.arange(SAMPLES) + 0.5) / SAMPLES * n_pixels).astype(int)
+    n_pixels = n_pixels or size
+    ranks = ((np.arange(SAMPLES) + 0.5) / SAMPLES * size).astype(int)
     chosen = np.argpartition(measured.background, ranks)[ranks]
     some = {name: values[chosen] for name, values in vars(measured).items()}
     some = replace(measured, **some)

@@ -2,6 +2,7 @@
 
 from functools import cache
 from io import BytesIO
+from math import ceil, sqrt
 
 import numpy as np
 from matplotlib import colormaps
@@ -67,18 +68,44 @@ def reduced(data, largest):
     factor : int
         Pixels in a row of a block.
     """
-    factor = -(-max(data.shape) // largest)
-    if factor <= 1:
-        return data, 1
+    factor = max(1, -(-max(data.shape) // largest))
+    return _in_blocks(data, factor), factor
+
+
+def coarse(rows, shape, n_pixels):
+    """Return an image in blocks, as `reduced` does, of which only parts are in the memory.
+
+    Parameters
+    ----------
+    rows : callable
+        Returns some rows of the image, given a slice.
+    shape : tuple of int
+        Of the image.
+    n_pixels : int
+        A larger image has about so many pixels then.
+
+    Returns
+    -------
+    image : ndarray
+    factor : int
+    """
+    factor = ceil(sqrt(max(1, shape[0] * shape[1] / n_pixels)))
+    height = factor * max(1, n_pixels // (factor * shape[1]))
+    starts = range(0, shape[0], height)
+    parts = [_in_blocks(rows(slice(y, y + height)), factor) for y in starts]
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), factor
+
+
+def _in_blocks(data, factor):
+    if factor == 1:
+        return data
     known = np.isfinite(data)
     padding = [(0, -size % factor) for size in data.shape]
     total, number = (
         _sum_of_blocks(np.pad(image, padding), factor)
         for image in (np.where(known, data, 0.0), known.astype(float))
     )
-    return np.divide(
-        total, number, np.full(total.shape, np.nan), where=number > 0
-    ), factor
+    return np.divide(total, number, np.full(total.shape, np.nan), where=number > 0)
 
 
 def _sum_of_blocks(image, factor):

@@ -9,9 +9,13 @@ from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
+from gammastack.pictures.pixels import coarse
+
 # Marks are visible on dark and on light colours.
 HALO_WIDTH = 2.2
 HALO = [withStroke(linewidth=HALO_WIDTH, foreground="white")]
+# Rims of larger masks are drawn from blocks of pixels.
+MASK_PIXELS = 8_000_000
 AXES = {
     "icrs": ("Right ascension", "Declination"),
     "galactic": ("Galactic longitude", "Galactic latitude"),
@@ -81,8 +85,10 @@ def sky_axes(figure, box, geometry, frame):
 def draw_marks(axes, marks):
     """Draw the exclusions, the target, known sources, pointings and the correlation disk."""
     if marks.mask is not None and not marks.mask.all() and min(marks.mask.shape) > 1:
+        mask, factor = coarse(marks.mask.__getitem__, marks.mask.shape, MASK_PIXELS)
+        y, x = ((np.arange(n) + 0.5) * factor - 0.5 for n in mask.shape)
         axes.contour(
-            marks.mask, [0.5], colors="black", linewidths=0.9, path_effects=HALO
+            *(x, y, mask, [0.5]), colors="black", linewidths=0.9, path_effects=HALO
         )
     line = {"linestyle": "none", "color": "black", "path_effects": HALO}
     if len(marks.pointings):

@@ -19,9 +19,11 @@ N_THUMBNAILS, THUMBNAIL_PIXELS = 8, 40_000
 # Pixels between the positions from which the viewer interpolates; it is exact to 1 arcsec
 # for pixels of 0.02 deg.
 GRID_STEP = 16
+# More positions would make the page too large.
+MOST_POSITIONS = 50_000
 
 
-def picture(name, image, n_pixels, use=None):
+def picture(name, image, n_pixels, use=None, block=1):
     """Return what the page needs to show an image.
 
     Parameters
@@ -37,7 +39,8 @@ def picture(name, image, n_pixels, use=None):
     -------
     dict
         ``png`` and ``bar`` in base64; ``low``, ``high``, ``n_below``, ``n_above``,
-        ``smallest``, ``largest``; ``factor``, the pixels in a row of those that are shown.
+        ``smallest``, ``largest``; ``factor``, the pixels of the map in a row of those that are
+        shown.
     """
     scale = scale_of(name, image, use)
     small, factor = reduced(image, _largest_side(image.shape, n_pixels))
@@ -52,7 +55,7 @@ def picture(name, image, n_pixels, use=None):
         "n_above": above,
         "smallest": float(known.min()) if len(known) else None,
         "largest": float(known.max()) if len(known) else None,
-        "factor": factor,
+        "factor": factor * block,
     }
 
 
@@ -72,7 +75,9 @@ def pictures(band, n_bands):
     enough = well_exposed(band.images.get("exposure"))
     return {
         name: picture(
-            name, band.images[name], n_pixels, enough if "flux" in name else None
+            *(name, band.images[name], n_pixels),
+            use=enough if "flux" in name else None,
+            block=band.factor,
         )
         for name in names
     }
@@ -99,7 +104,7 @@ def viewer(band, n_bands):
         "map": encode(small),
         "step": STEP,
         "shape": list(small.shape),
-        "factor": factor,
+        "factor": factor * band.factor,
     }
 
 
@@ -117,10 +122,11 @@ def position_grid(geometry):
         apart, between which it interpolates; ``galactic``, the matrix that rotates them.
     """
     ny, nx = geometry.shape
-    x, y = (np.arange(0, n - 1 + GRID_STEP, GRID_STEP) for n in (nx, ny))
+    step = GRID_STEP * ceil(sqrt(max(1, ny * nx / GRID_STEP**2 / MOST_POSITIONS)))
+    x, y = (np.arange(0, n - 1 + step, step) for n in (nx, ny))
     vectors = geometry.vectors(*np.meshgrid(x, y)).reshape(3, -1).T
     return {
-        "step": GRID_STEP,
+        "step": step,
         "nx": len(x),
         "ny": len(y),
         "galactic": rotation_from_icrs("galactic").round(10).tolist(),

@@ -7,12 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from gammastack.files.fits import read
-from gammastack.pictures.pixels import png, reduced
+from gammastack.pictures.pixels import coarse, png, reduced
 from gammastack.pictures.scale import scale_of
 from gammastack.report.page import render
 from gammastack.version import __version__
 
 THUMBNAIL = 160  # pixels
+# Of larger images only blocks of pixels are in the memory.
+MOST_PIXELS = 1_000_000
 
 
 def thumbnail(name, image):
@@ -45,7 +47,9 @@ def index_page(rows, failures=()):
         for name in ("significance", "counts"):
             path = Path(first["folder"]) / f"{name}.fits"
             if field not in thumbnails and path.exists():
-                thumbnails[field] = thumbnail(name, read(path)["PRIMARY"].image)
+                hdu = read(path)["PRIMARY"]
+                image, _ = coarse(hdu.rows, hdu.shape, MOST_PIXELS)
+                thumbnails[field] = thumbnail(name, image)
     return render(
         "index.html",
         version=__version__,

@@ -15,13 +15,17 @@ from gammastack.files.run import RunFile
 from gammastack.maps.empty_sky import BINS, histogram
 from gammastack.pictures.marks import marks_of
 from gammastack.pictures.overlay import overlay
+from gammastack.pictures.pixels import coarse
 from gammastack.provenance.origin import Origin
 from gammastack.report.contents import AT_TARGET
 from gammastack.report.quantised import rounded
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.strips import strips
 from gammastack.stacking.run_table import bkg_norm_table
 
 PEAK = ("peak", "peak_ra", "peak_dec")
+# Of larger images only blocks of pixels are in the memory.
+MOST_PIXELS = 8_000_000
 
 
 class Results:
@@ -59,7 +63,7 @@ class Results:
         self.frame, self.target = image["frame"], tuple(image["center"])
         self.mask = None
         if "mask" in paths:
-            self.mask = read(paths["mask"])["PRIMARY"].image > 0
+            self.mask = read(paths["mask"])["PRIMARY"].mask
         self.bands = [
             Band(band, of_band(paths, band), self.geometry) for band in energy_bands
         ]
@@ -110,6 +114,9 @@ class Band:
     ----------
     paths : dict of str to path
     images : dict of str to ndarray
+        Of large images blocks of pixels, see `gammastack.pictures.pixels.coarse`.
+    factor : int
+        Pixels in a row of a block.
     units : dict of str to str
     header : astropy.io.fits.Header
         Of the image that says most.
@@ -122,10 +129,12 @@ class Band:
         self.name, self.geometry = name, geometry
         self.paths = paths
         files = {name: read(path) for name, path in paths.items() if name in IMAGES}
-        self.images = {name: hdus["PRIMARY"].image for name, hdus in files.items()}
-        self.units = {
-            name: hdus["PRIMARY"].header["BUNIT"] for name, hdus in files.items()
-        }
+        self._hdus = {name: hdus["PRIMARY"] for name, hdus in files.items()}
+        self.images, self.factor = {}, 1
+        for name, hdu in self._hdus.items():
+            image, self.factor = coarse(hdu.rows, hdu.shape, MOST_PIXELS)
+            self.images[name] = image
+        self.units = {name: hdu.header["BUNIT"] for name, hdu in self._hdus.items()}
         most = files.get("significance", files["counts"])
         self.header = most["PRIMARY"].header
         self.runs = runs_frame(most["RUNS"])
@@ -160,8 +169,12 @@ class Band:
         )
         values = {}
         for name in AT_TARGET:
-            if name in self.images:
-                value = self.images[name][row[0], column[0]] if inside.any() else np.nan
+            if name in self._hdus:
+                value = np.nan
+                if inside.any():
+                    value = self._hdus[name].rows(slice(row[0], row[0] + 1))[
+                        0, column[0]
+                    ]
                 values[name] = float(value) if np.isfinite(value) else None
         return values
 
@@ -171,7 +184,11 @@ class Band:
             return None
         table = pd.read_csv(self.paths["off_histogram"])
         outside = table.iloc[:, 2].to_numpy()
-        inside = histogram(np.where(mask, np.nan, self.images["significance"]))
+        rows = self._hdus["significance"].rows
+        inside = sum(
+            histogram(np.where(mask[strip.rows], np.nan, rows(strip.rows)))
+            for strip in strips(self.geometry.shape)
+        )
         if not (outside.any() or inside.any()):
             return None
         row = self.off_row

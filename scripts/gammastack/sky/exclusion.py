@@ -10,6 +10,7 @@ from gammastack.errors import InputError
 from gammastack.sky.exclusion_files import file_of
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.sphere import lonlat, separation, unit_vectors
+from gammastack.sky.strips import strips
 
 # Columns of a catalogue may have these names, in lower case.
 CATALOG_COLUMNS = {
@@ -43,31 +44,48 @@ def exclusion_mask(geometry, exclusions):
     InputError
         The message names the item.
     """
-    vectors = geometry.pixel_vectors()
-    mask, notes = np.ones(geometry.shape, dtype=bool), []
-    for item in exclusions:
-        if isinstance(item, dict):
-            sources = (
-                [(*item["center"], item["radius"])]
-                if "center" in item
-                else (read_catalog(item["catalog"], item.get("radius")))
-            )
-            for ra, dec, radius in sources:
-                # Most sources of a catalogue are elsewhere.
-                place = geometry.placement(geometry.cutout(ra, dec, radius))
-                near = vectors[:, *place]
-                mask[place] &= separation(near, unit_vectors(ra, dec)) >= radius
-        elif item.endswith((".fits", ".fits.gz")):
-            use, note = _mask_from_file(geometry, vectors, item)
-            mask &= use
-            notes += note
-        else:
-            # Importing regions is slow, and most fields do not need it.
-            from gammastack.sky.ds9 import inside_regions
-
-            text = _read_text(item) if file_of(item) else item
-            mask &= ~inside_regions(geometry, vectors, text, item)
+    mask, resampled = np.ones(geometry.shape, dtype=bool), {}
+    for strip in strips(geometry.shape):
+        part = geometry.rows(strip.rows)
+        use = mask[strip.rows]
+        vectors = part.pixel_vectors()
+        for item in exclusions:
+            if isinstance(item, str) and item.endswith((".fits", ".fits.gz")):
+                same_grid, covered, values = _mask_from_file(part, vectors, item)
+                use[covered] &= values
+                if not same_grid or not covered.all():
+                    outside = int(np.sum(~covered))
+                    resampled[item] = resampled.get(item, 0) + outside
+            else:
+                _exclude(use, part, vectors, item)
+    notes = [
+        f"exclusion_mask: {Path(path).name} has another pixel grid or size than the image;"
+        " the nearest pixel of the mask was taken"
+        f"{f', {outside} pixels outside it are used' * (outside > 0)}"
+        for path, outside in resampled.items()
+    ]
     return mask, notes
+
+
+def _exclude(use, geometry, vectors, item):
+    """Exclude pixels that are in a circle, near a source of a catalogue, or in DS9 regions."""
+    if not isinstance(item, dict):
+        # Importing regions is slow, and most fields do not need it.
+        from gammastack.sky.ds9 import inside_regions
+
+        text = _read_text(item) if file_of(item) else item
+        use &= ~inside_regions(geometry, vectors, text, item)
+        return
+    sources = (
+        [(*item["center"], item["radius"])]
+        if "center" in item
+        else (read_catalog(item["catalog"], item.get("radius")))
+    )
+    for ra, dec, radius in sources:
+        # Most sources of a catalogue are elsewhere.
+        place = geometry.placement(geometry.cutout(ra, dec, radius))
+        near = vectors[:, *place]
+        use[place] &= separation(near, unit_vectors(ra, dec)) >= radius
 
 
 def read_catalog(path, radius=None):
@@ -157,6 +175,7 @@ def _read_text(path):
 
 
 def _mask_from_file(geometry, vectors, path):
+    """Return whether the pixel grid is the same, which pixels are covered, and their values."""
     try:
         with fits.open(path) as hdus:
             hdu = next(
@@ -178,12 +197,4 @@ def _mask_from_file(geometry, vectors, path):
             f"exclusion_mask: '{path}' has other values than 1 (use) and 0 (exclude)"
         )
     rows, columns, covered = other.pixel_index(*lonlat(vectors))
-    mask = np.ones(geometry.shape, dtype=bool)
-    mask[covered] = data[rows, columns] > 0
-    if geometry.same_grid(other) and covered.all():
-        return mask, []
-    outside = f", {np.sum(~covered)} pixels outside it are used" * (not covered.all())
-    return mask, [
-        f"exclusion_mask: {Path(path).name} has another pixel grid or size than the image;"
-        f" the nearest pixel of the mask was taken{outside}"
-    ]
+    return geometry.same_grid(other), covered, data[rows, columns] > 0

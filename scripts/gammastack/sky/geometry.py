@@ -307,6 +307,21 @@ class ImageGeometry:
         wcs.wcs.set()
         return type(self)(wcs, (rows.stop - rows.start, columns.stop - columns.start))
 
+    def rows(self, rows):
+        """Return the part with some rows, given as a slice."""
+        return self._box(rows, slice(0, self.shape[1]))
+
+    def common(self, other):
+        """Return the part of this image that another one on the same grid covers; may be empty."""
+        x0, y0 = np.rint(self.wcs.wcs.crpix - other.wcs.wcs.crpix).astype(int)
+        rows, columns = (
+            slice(min(size, max(0, start)), max(0, min(size, start + length)))
+            for start, size, length in zip(
+                (y0, x0), self.shape, other.shape, strict=True
+            )
+        )
+        return self._box(rows, columns)
+
     def cutout_of(self, header):
         """Return the cutout of this image that a FITS header describes.
 

@@ -23,6 +23,11 @@ def disk_kernel(radius):
     return (elliptic_distance(x, y, (rx, ry)) <= 1).astype(float)
 
 
+def reach(radius):
+    """Return how many rows beyond a pixel its disk reaches."""
+    return disk_kernel(radius).shape[0] // 2
+
+
 def elliptic_distance(x, y, radius):
     """Return the distance from (0, 0) in units of the radii (rx, ry) of an ellipse."""
     rx, ry = radius

@@ -83,6 +83,14 @@ class Stack:
         }
         return cls(geometry, images)
 
+    @classmethod
+    def sum(cls, geometry, stacks, kinds=()):
+        """Return the sum of other stacks."""
+        total = cls.empty(geometry, kinds)
+        for stack in stacks:
+            total.add(stack)
+        return total
+
     def add(self, other, images=None):
         """Add another stack, or `images` of a run that knows its geometry and times."""
         place = self.geometry.placement(other.geometry)
