@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import unit_vectors
 from gammastack.stacking.groups import CAPACITY, stable_groups
 from gammastack.stacking.stack import Stack, stack_runs
 
@@ -41,6 +42,20 @@ def test_each_run_is_in_one_group(runs, capacity):
         assert 0 < len(obs_ids) <= capacity
         assert obs_ids == sorted(obs_ids)
     assert list(groups) == (["all"] if len(runs) <= capacity else sorted(groups))
+
+
+@MANY
+@given(RUNS)
+def test_groups_are_not_wide(runs):
+    """2,500 pixels of 0.004 deg are 10 deg, and pointings in one cell can be divided no more."""
+    ra, dec = zip(*runs.values(), strict=True)
+    groups = stable_groups(list(runs), ra, dec, binsz=0.004)
+    assert members(groups) == sorted(runs)
+    for name, obs_ids in groups.items():
+        vectors = unit_vectors(*np.transpose([runs[obs_id] for obs_id in obs_ids]))
+        apart = np.degrees(np.arccos(np.clip(vectors.T @ vectors, -1, 1)))
+        assert apart.max() < 10.1 or len(name) == 6
+    assert stable_groups(list(runs), ra, dec, binsz=1.0) == {"all": sorted(runs)}
 
 
 @MANY

@@ -186,7 +186,9 @@ class StackedObsImageMaker:
         """Sum up groups first, as in the pipeline, so that the result is the same bit for bit."""
         if unknown := sorted({*self.obs_ids}.difference(self.data_store.obs_ids)):
             raise InputError(f"obs_table: OBS_ID {listing(unknown)} not in the index")
-        return stable_groups(self.obs_ids, *self.data_store.pointings(self.obs_ids))
+        pointings = self.data_store.pointings(self.obs_ids)
+        binsz = abs(float(self.geometry.wcs.wcs.cdelt[1]))
+        return stable_groups(self.obs_ids, *pointings, binsz=binsz)
 
     def _run_images(self, obs_ids, make_background_image, spectrum):
         types = hdu_types(("aeff", "bkg") if make_background_image else ())

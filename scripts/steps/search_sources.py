@@ -8,6 +8,7 @@ from gammastack.files.run import RunFile
 from gammastack.maps.disks import counts_in_disk
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.strips import positive
 from gammastack.stacking.search import search_sources
 from gammastack.stacking.stack import final_images, stack_runs
 
@@ -39,7 +40,8 @@ def run(
         "on_bad_bkg_scale": on_bad_bkg_scale,
     }
     hdus = read(inputs["known"])
-    known, header = hdus["PRIMARY"].mask, hdus["PRIMARY"].header
+    header = hdus["PRIMARY"].header
+    known = positive(hdus["PRIMARY"].rows, geometry.shape)
     origins = {inputs["known"]: Origin.from_hdu(hdus["INPUTS"])}
 
     def runs(band):

@@ -8,6 +8,7 @@ from gammastack.files.header import Provenance, read_config, runs_table
 from gammastack.files.run import RunFile
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.strips import positive
 from gammastack.stacking.run_table import run_table
 from gammastack.stacking.stack import stack_runs
 
@@ -39,7 +40,8 @@ def run(
     config, mask, origins = dict(settings), None, {}
     if "mask" in inputs:
         hdus = read(inputs["mask"])
-        header, mask = hdus["PRIMARY"].header, hdus["PRIMARY"].mask
+        header, rows = hdus["PRIMARY"].header, hdus["PRIMARY"].rows
+        mask = positive(rows, geometry.shape)
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
         origins[inputs["mask"]] = Origin.from_hdu(hdus["INPUTS"])
     stacks, tables = {}, []

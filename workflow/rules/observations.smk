@@ -154,8 +154,9 @@ def check_results():
 @cache
 def groups(name):
     """Return the runs of the field in stable groups."""
-    store, runs = datastore(settings.fields[name].datastore), selected_runs(name)
-    return stable_groups(runs, *store.pointings(runs))
+    field, runs = settings.fields[name], selected_runs(name)
+    pointings = datastore(field.datastore).pointings(runs)
+    return stable_groups(runs, *pointings, binsz=field.image["binsz"])
 
 
 def group_runs(wildcards):

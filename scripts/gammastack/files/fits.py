@@ -19,7 +19,6 @@ from astropy.io import fits
 
 from gammastack.checksum import PART, encode, fold, is_intact, ones_complement_sum
 from gammastack.errors import DamagedResult
-from gammastack.sky.strips import strips
 
 BLOCK = 2880
 # Of larger files only parts are in the memory.
@@ -340,14 +339,6 @@ class HDU:
         if native.kind != "f":
             native = np.promote_types(native, np.int32)
         return np.frombuffer(content, dtype).reshape(-1, *row).astype(native)
-
-    @property
-    def mask(self):
-        """Return where the image is positive: one byte for each pixel."""
-        mask = np.empty(self.shape, bool)
-        for strip in strips(self.shape):
-            mask[strip.rows] = self.rows(strip.rows) > 0
-        return mask
 
     @property
     def table(self):

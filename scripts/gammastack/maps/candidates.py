@@ -137,7 +137,8 @@ def _searched(images, significance, shape, radius):
         measured = counts_in_disk(parts, radius)
         measured = type(measured)(
             *(
-                strip.inner(values)[searched][::step]
+                # A copy: a view would keep all of them in the memory.
+                strip.inner(values)[searched][::step].copy()
                 for values in vars(measured).values()
             )
         )

@@ -34,6 +34,8 @@ def picture(name, image, n_pixels, use=None, block=1):
     n_pixels : int
         Larger images are reduced to so many pixels.
     use : ndarray of bool, optional
+    block : int
+        Pixels of the map in a row of a pixel of the image.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from gammastack.provenance.origin import Origin
 from gammastack.report.contents import AT_TARGET
 from gammastack.report.quantised import rounded
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.sky.strips import strips
+from gammastack.sky.strips import positive, strips
 from gammastack.stacking.run_table import bkg_norm_table
 
 PEAK = ("peak", "peak_ra", "peak_dec")
@@ -63,7 +63,8 @@ class Results:
         self.frame, self.target = image["frame"], tuple(image["center"])
         self.mask = None
         if "mask" in paths:
-            self.mask = read(paths["mask"])["PRIMARY"].mask
+            rows = read(paths["mask"])["PRIMARY"].rows
+            self.mask = positive(rows, self.geometry.shape)
         self.bands = [
             Band(band, of_band(paths, band), self.geometry) for band in energy_bands
         ]

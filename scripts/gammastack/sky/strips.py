@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 # The arrays of a step take so much memory at most, in bytes.
 MEMORY = 1e9
 # Measured with 9 million pixels: the step that makes the maps takes 170 bytes of memory for
@@ -51,3 +53,22 @@ def strips(shape, margin=0):
         stop = min(ny, start + height)
         around = slice(max(0, start - margin), min(ny, stop + margin))
         yield Strip(slice(start, stop), around)
+
+
+def positive(rows, shape):
+    """Return where an image is positive, without having all of its values in the memory.
+
+    Parameters
+    ----------
+    rows : callable
+        Returns some rows of the image, given a slice.
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+    """
+    mask = np.empty(shape, bool)
+    for strip in strips(shape):
+        mask[strip.rows] = rows(strip.rows) > 0
+    return mask
