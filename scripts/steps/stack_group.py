@@ -37,32 +37,27 @@ def run(
         "bkg_scale_band": bkg_scale_band,
         "on_bad_bkg_scale": on_bad_bkg_scale,
     }
-    config, mask, origins = dict(settings), None, {}
+    config, mask, origins = dict(settings), None, []
     if "mask" in inputs:
         hdus = read(inputs["mask"])
         header, rows = hdus["PRIMARY"].header, hdus["PRIMARY"].rows
         mask = positive(rows, geometry.shape)
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
-        origins[inputs["mask"]] = Origin.from_hdu(hdus["INPUTS"])
+        origins.append(Origin.from_hdu(hdus["INPUTS"]))
+    files = [RunFile(path, geometry) for path in inputs["runs"]]
+    origin = origin.after([*origins, *(file.origin for file in files)])
     stacks, tables = {}, []
     for band in energy_bands:
-        headers, cutouts = [], []
-
-        def runs(band=band, headers=headers, cutouts=cutouts):
-            for path in inputs["runs"]:
-                file = RunFile(path, geometry)
-                images = file.images(band)
-                headers.append(file.header(band))
-                cutouts.append(images.geometry)
-                if path not in origins:
-                    origins[path] = file.origin
-                yield images
-
-        stack, records = stack_runs(geometry, runs(), mask, **settings)
-        stacks[band] = stack.cutout(geometry.around(cutouts))
+        stacks[band], records = stack_runs(
+            geometry,
+            (file.images(band) for file in files),
+            mask,
+            part=geometry.around([file.geometry(band) for file in files]),
+            **settings,
+        )
+        headers = [file.header(band) for file in files]
         tables.append(run_table(records, headers, band))
     config = read_config(headers[0]) | config
-    origin = origin.after(origins.values())
     table = runs_table(pd.concat(tables))
     provenances = {
         band: Provenance.of(

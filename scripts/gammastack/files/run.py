@@ -27,7 +27,7 @@ def run_cards(run):
 
 
 class RunFile:
-    """The file of a run, read.
+    """The file of a run; its images are read when they are asked for.
 
     Parameters
     ----------
@@ -41,12 +41,16 @@ class RunFile:
     """
 
     def __init__(self, path, field):
-        self._hdus, self._field = read(path), field
+        self._hdus, self._field = read(path, in_memory=0), field
         self.origin = Origin.from_hdu(self._hdus["INPUTS"])
 
     def header(self, band):
         """Return the header of the counts in a band."""
         return self._hdus[hdu_name("counts", band)].header
+
+    def geometry(self, band):
+        """Return the cutout of the image of the field."""
+        return self._field.cutout_of(self.header(band))
 
     def images(self, band):
         """Return the `gammastack.runs.run.RunImages` in a band."""
@@ -54,7 +58,7 @@ class RunFile:
         known = of_runs(header)
         del known["n_obs"], known["n_failed"]
         return RunImages(
-            geometry=self._field.cutout_of(header),
+            geometry=self.geometry(band),
             **{name: header[key] for name, key, _ in CARDS},
             status=header.get("STATUS", "used"),
             reason=header.get("REASON", ""),

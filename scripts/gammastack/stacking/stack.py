@@ -106,12 +106,6 @@ class Stack:
         self.telescope = joined((self.telescope, other.telescope))
         self.instrument = joined((self.instrument, other.instrument))
 
-    def cutout(self, geometry):
-        """Return the part on another geometry of the same pixel grid."""
-        place = self.geometry.placement(geometry)
-        parts = {kind: image[place] for kind, image in self.images.items()}
-        return replace(self, geometry=geometry, images=parts)
-
 
 def stack_runs(
     geometry,
@@ -123,6 +117,7 @@ def stack_runs(
     has_exposure=True,
     bkg_scale_band=(0, np.inf),
     on_bad_bkg_scale="warn",
+    part=None,
 ):
     """Stack runs, and report what happened to each.
 
@@ -147,6 +142,8 @@ def stack_runs(
         Norms outside are odd.
     on_bad_bkg_scale : str
         ``warn`` of runs with such norms, or ``drop`` them.
+    part : gammastack.sky.geometry.ImageGeometry, optional
+        Part of the image that has all of the runs; by default the stack has all of the image.
 
     Returns
     -------
@@ -160,7 +157,7 @@ def stack_runs(
         ring also those without OFF.
     """
     kinds = kinds_of_sums(background, has_exposure)
-    stack, records = Stack.empty(geometry, kinds), []
+    stack, records = Stack.empty(part or geometry, kinds), []
     settings = dict(background or {"method": None})
     method, gradient = settings.pop("method"), settings.pop("gradient", False)
     ring = None
