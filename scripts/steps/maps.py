@@ -29,16 +29,13 @@ def run(
 ):
     geometry = ImageGeometry.create(**image)
     inputs = dict(inputs)
-    mask = read(inputs.pop("mask"))["PRIMARY"].rows
+    mask = _rows(inputs.pop("mask"))
     images, provenance, units = read_band(inputs, origin)
     integral = units.get("exposure") == EXPOSURE[True]
     settings = {
         "ul_confidence": ul_confidence,
         "n_sigma_sensitivity": n_sigma_sensitivity,
     }
-    names = ["excess", "flux"] if "exposure" in images else ["excess"]
-    paths = {name: outputs[name] for name in names}
-    plain = ImageWriter(paths, geometry, provenance, integral)
     in_disks = {
         suffix: MapsInDisks(radius.on(geometry), **settings)
         for suffix, radius in radii.items()
@@ -48,6 +45,9 @@ def run(
         radius, cards = radii[suffix], in_disks[suffix].cards(geometry)
         return with_radius(provenance, radius, settings, cards)
 
+    names = ["excess", "flux"] if "exposure" in images else ["excess"]
+    paths = {name: outputs[name] for name in names}
+    plain = ImageWriter(paths, geometry, provenance, integral)
     writers = {
         suffix: ImageWriter(
             of_radius(outputs, suffix), geometry, described(suffix), integral
@@ -58,38 +58,19 @@ def run(
     for strip in strips(geometry.shape, margin):
         parts = {name: rows(strip.around) for name, rows in images.items()}
         use = mask(strip.around) > 0
-        excess = parts["counts"] - parts["bkg"]
-        maps = {"excess": strip.inner(excess)}
-        if "exposure" in parts:
-            maps["flux"] = strip.inner(flux(excess, parts["exposure"]))
-        plain.add(maps)
+        plain.add(_without_radius(parts, strip))
         for suffix, writer in writers.items():
             writer.add(in_disks[suffix].maps(parts, use, strip))
     plain.finish(provenance)
-    warnings, rows, columns = [], [], {}
-    for suffix, radius in radii.items():
-        found = in_disks[suffix]
-        writers[suffix].finish(described(suffix))
-        row = {"radius": radius.label, **found.off.row()}
-        rows.append(row)
-        columns[radius.label] = found.off.histogram
-        if odd := not_as_expected(row):
-            where = geometry.position(*found.off.peak[1:])
-            warnings.append(
-                f"radius {radius.label}: {odd}; the largest value is at RA {where[0]:.3f},"
-                f" Dec {where[1]:+.3f}: exclude what is there, or search for sources with"
-                " exclusion_mask: [{threshold: 5}]"
-            )
-    edges = {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
-    pd.DataFrame(rows).to_csv(outputs["off_statistics"], index=False)
-    pd.DataFrame(edges | columns).to_csv(outputs["off_histogram"], index=False)
-    radius = next(iter(radii.values()))
+    for suffix, writer in writers.items():
+        writer.finish(described(suffix))
+    off = {radius.label: in_disks[suffix].off for suffix, radius in radii.items()}
+    warnings = _write_statistics(outputs, off, geometry)
     significances = {
-        radius.label.replace(" ", ""): read(of_radius(outputs, suffix)["significance"])[
-            "PRIMARY"
-        ].rows
+        radius.label.replace(" ", ""): _rows(of_radius(outputs, suffix)["significance"])
         for suffix, radius in radii.items()
     }
+    radius = next(iter(radii.values()))
     candidates, search = find_candidates(
         *(images, significances, mask, geometry, radius.on(geometry)),
         *(candidate_threshold, ul_confidence),
@@ -108,6 +89,48 @@ def run(
     in_deg = radius.on(geometry)[1] / geometry.in_pixels(1)[1]
     write_regions(outputs["candidates_reg"], candidates, in_deg)
     return [*warnings, *_too_many(search, candidate_threshold)]
+
+
+def _rows(path):
+    """Return the function that returns rows of the image in a file."""
+    return read(path)["PRIMARY"].rows
+
+
+def _without_radius(images, strip):
+    """Return the maps of a strip that have no correlation radius."""
+    excess = images["counts"] - images["bkg"]
+    maps = {"excess": excess}
+    if "exposure" in images:
+        maps["flux"] = flux(excess, images["exposure"])
+    return {name: strip.inner(image) for name, image in maps.items()}
+
+
+def _write_statistics(outputs, off, geometry):
+    """Write the tables on empty sky; return what is not as expected of it.
+
+    Parameters
+    ----------
+    outputs : dict of str to str
+    off : dict of str to gammastack.maps.empty_sky.OffStatistics
+        By the label of the radius.
+    geometry : gammastack.sky.geometry.ImageGeometry
+    """
+    rows = {label: statistics.row() for label, statistics in off.items()}
+    table = [{"radius": label, **row} for label, row in rows.items()]
+    pd.DataFrame(table).to_csv(outputs["off_statistics"], index=False)
+    columns = {"from": BINS[:-1].round(3), "to": BINS[1:].round(3)}
+    columns |= {label: statistics.histogram for label, statistics in off.items()}
+    pd.DataFrame(columns).to_csv(outputs["off_histogram"], index=False)
+    warnings = []
+    for label, row in rows.items():
+        if odd := not_as_expected(row):
+            where = geometry.position(*off[label].peak[1:])
+            warnings.append(
+                f"radius {label}: {odd}; the largest value is at RA {where[0]:.3f},"
+                f" Dec {where[1]:+.3f}: exclude what is there, or search for sources with"
+                " exclusion_mask: [{threshold: 5}]"
+            )
+    return warnings
 
 
 def _too_many(search, threshold):

@@ -50,7 +50,6 @@ for variant in variants("report"):
         resources:
             **needs("report"),
         params:
-            some_runs=some_runs,
             **parameters_of(
                 "report",
                 upstream=[recipes_of_stack, recipes_of_maps],
@@ -61,5 +60,6 @@ for variant in variants("report"):
                 radii=of_field("radii"),
                 files=files_of_field,
             ),
+            some_runs=some_runs,
         run:
             perform(input, output, params, log)
