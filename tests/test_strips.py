@@ -69,6 +69,14 @@ def test_growing_file_is_that_of_the_whole_image(tmp_path, dtype, height, expect
     assert grown.read_bytes() == whole.read_bytes()
 
 
+def test_header_that_is_longer_than_expected(tmp_path):
+    """It would be written over the data."""
+    image = GrowingImage(tmp_path / "image.fits", (1, 1), "f8", b"")
+    image.add(np.ones((1, 1)))
+    with pytest.raises(ValueError, match="longer than was expected"):
+        image.finish(card_text([(f"KEY{n}", n) for n in range(40)]), [])
+
+
 def test_large_file_is_read_in_parts(tmp_path):
     path, data = tmp_path / "image.fits", np.arange(12.0).reshape(4, 3)
     runs = files.Table({"OBS_ID": [1, 2], "REASON": ["", "cloud"]}, b"", "RUNS")

@@ -242,10 +242,12 @@ class GrowingImage:
         """Write the header with some cards, and the HDUs of tables behind the image."""
         datasum = fold(self._sum + ones_complement_sum(self._rest))
         header = _header(self._cards + text, datasum)
+        if len(header) > self._start:
+            raise ValueError("the header is longer than was expected")
         size = self._file.tell() - self._start
         parts = [part for table in tables for part in table.encoded(primary=False)]
         with self._file as file:
-            if len(header) != self._start:
+            if len(header) < self._start:
                 self._move(size, len(header))
             file.seek(0)
             file.write(header)
