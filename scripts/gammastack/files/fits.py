@@ -222,15 +222,16 @@ class GrowingImage:
         self._path, self._dtype = path, np.dtype(dtype).newbyteorder(">")
         self._cards = card_text(_image_cards(shape, self._dtype, primary=True))
         self._start = len(_header(self._cards + text, 0))
-        # Closed by `finish`
-        self._file = open(path, "w+b")  # noqa: SIM115
-        self._file.seek(self._start)
-        self._sum, self._rest = 0, b""
+        self._size, self._sum, self._rest = 0, 0, b""
+        Path(path).write_bytes(b"")
 
     def add(self, rows):
         """Write some rows, an array of shape (n, nx)."""
         content = np.ascontiguousarray(rows, self._dtype).view(np.uint8).reshape(-1)
-        self._file.write(content.data)
+        with open(self._path, "r+b") as file:
+            file.seek(self._start + self._size)
+            file.write(content.data)
+        self._size += len(content)
         if self._rest or len(content) % 4:
             content = np.frombuffer(self._rest + content.tobytes(), np.uint8)
         # Words of the sum may lie across strips.
@@ -244,25 +245,25 @@ class GrowingImage:
         header = _header(self._cards + text, datasum)
         if len(header) > self._start:
             raise ValueError("the header is longer than was expected")
-        size = self._file.tell() - self._start
         parts = [part for table in tables for part in table.encoded(primary=False)]
-        with self._file as file:
+        with open(self._path, "r+b") as file:
             if len(header) < self._start:
-                self._move(size, len(header))
+                _move(file, self._start, len(header), self._size)
             file.seek(0)
             file.write(header)
-            file.seek(size, os.SEEK_CUR)
-            file.write(b"\0" * (-size % BLOCK))
+            file.seek(self._size, os.SEEK_CUR)
+            file.write(b"\0" * (-self._size % BLOCK))
             file.writelines(parts)
             file.truncate()
 
-    def _move(self, size, start):
-        """Move the data to an earlier place."""
-        for done in range(0, size, PART):
-            self._file.seek(self._start + done)
-            content = self._file.read(min(PART, size - done))
-            self._file.seek(start + done)
-            self._file.write(content)
+
+def _move(file, start, new_start, size):
+    """Move a part of a file to an earlier place."""
+    for done in range(0, size, PART):
+        file.seek(start + done)
+        content = file.read(min(PART, size - done))
+        file.seek(new_start + done)
+        file.write(content)
 
 
 class FileContent:
