@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from math import log
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def main():
     parser.add_argument("--cores", default="2")
     parser.add_argument("--binsz", default=FIELD["binsz"], help="size of a pixel")
     parser.add_argument("--width", nargs=2, default=FIELD["width"], metavar="ANGLE")
+    parser.add_argument("--cold", action="store_true", help="without updates")
     parser.add_argument("--scratch", help="folder for temporary files, 1.5 MB per run")
     arguments = parser.parse_args()
     print(f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", sep="\n")
@@ -61,7 +63,8 @@ def main():
         image = {"binsz": arguments.binsz, "width": arguments.width}
         survey = Survey(Path(scratch) / "project", arguments.cores, image)
         for n_runs in sorted(arguments.runs):
-            for name, measured in survey.updates(n_runs):
+            updates = survey.updates(n_runs)
+            for name, measured in islice(updates, 1) if arguments.cold else updates:
                 n_files, size = survey.on_disk()
                 row = (
                     *(n_runs, name, f"{measured.seconds:.1f}"),
