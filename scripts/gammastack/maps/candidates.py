@@ -7,7 +7,12 @@ import numpy as np
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.flux import flux_maps
 from gammastack.maps.peaks import apart, highest_pixels, one_of_each_plateau
-from gammastack.maps.source_fit import RADIUS_68, fit_source, nearest_peak, window
+from gammastack.maps.source_fit import (
+    RADIUS_68,
+    fit_source,
+    nearest_peak,
+    pixels_around,
+)
 from gammastack.maps.trials import after_trials, expected_peaks, peaks_per_pixel
 from gammastack.sky.kernels import disk_kernel, reach
 from gammastack.sky.known_sources import known_sources
@@ -175,7 +180,7 @@ class _Window:
     def __init__(self, peak, shape, radius):
         # As in the fit
         radius = [max(length, 0.5) for length in radius]
-        self.rows, self.columns = window(shape, peak[::-1], radius)
+        self.rows, self.columns = pixels_around(shape, peak[::-1], radius)
         self.peak = peak[0] - self.rows.start, peak[1] - self.columns.start
         self.shape = (
             self.rows.stop - self.rows.start,

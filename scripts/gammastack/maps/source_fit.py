@@ -75,7 +75,7 @@ def fit_source(counts, bkg, use, peak, radius):
     from scipy.optimize import minimize
 
     radius = tuple(max(length, 0.5) for length in radius)
-    near = window(counts.shape, peak, radius)
+    near = pixels_around(counts.shape, peak, radius)
     n, mu = counts[near].astype(float), bkg[near]
     columns, rows = np.arange(*_edges(near[1])), np.arange(*_edges(near[0]))
     x, y = (columns - peak[0]) / radius[0], (rows - peak[1]) / radius[1]
@@ -179,7 +179,7 @@ def sandwich_covariance(parameters, slopes, information):
     return covariance
 
 
-def window(shape, peak, radius):
+def pixels_around(shape, peak, radius):
     """Return the slices (y, x) of the pixels around a peak, given as column and row."""
     return tuple(
         slice(max(0, middle - half), max(0, min(size, middle + half + 1)))
@@ -233,7 +233,7 @@ def nearest_peak(shape, rows, columns, radius):
     """
     nearest, smallest = np.full(shape, -1), np.full(shape, np.inf)
     for number, peak in enumerate(zip(columns, rows, strict=True)):
-        near = window(shape, peak, radius)
+        near = pixels_around(shape, peak, radius)
         y, x = np.ogrid[near]
         distance = elliptic_distance(x - peak[0], y - peak[1], radius)
         closer = distance < smallest[near]

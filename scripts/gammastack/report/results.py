@@ -129,7 +129,12 @@ class Band:
     def __init__(self, name, paths, geometry):
         self.name, self.geometry = name, geometry
         self.paths = paths
-        files = {name: read(path) for name, path in paths.items() if name in IMAGES}
+        # The files are not kept in the memory beside the images.
+        files = {
+            name: read(path, in_memory=0)
+            for name, path in paths.items()
+            if name in IMAGES
+        }
         self._hdus = {name: hdus["PRIMARY"] for name, hdus in files.items()}
         self.images, self.factor = {}, 1
         for name, hdu in self._hdus.items():
