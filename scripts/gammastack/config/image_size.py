@@ -45,7 +45,7 @@ def require_memory(field, available=None):
     shape = shape_of(field.image)
     needed = pixels_in_memory(field) * BYTES_PER_PIXEL
     if needed > available:
-        remedy = "make the image smaller, or its pixels larger"
+        remedy = "make the image or the radius smaller, or the pixels larger"
         if field.has_search:
             remedy += (
                 ", or do without a threshold in exclusion_mask: the search for sources needs"
