@@ -44,10 +44,14 @@ def map_with(*pixels, shape=(40, 60)):
     return image
 
 
+def peaks_of(image, threshold, radius):
+    return find_peaks(image.__getitem__, image.shape, threshold, radius)
+
+
 def places(image, threshold=4, radius=(3, 3)):
     return list(
         zip(
-            *(axis.tolist() for axis in find_peaks(image, threshold, radius)),
+            *(axis.tolist() for axis in peaks_of(image, threshold, radius)),
             strict=True,
         )
     )

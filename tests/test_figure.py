@@ -11,7 +11,7 @@ from matplotlib import colormaps
 
 from figure import main
 from gammastack.errors import InputError
-from gammastack.files.band import write_images
+from gammastack.files.band import ImageWriter
 from gammastack.files.header import Provenance, runs_table
 from gammastack.pictures.figure import contours_at, save, sky_figure
 from gammastack.pictures.product import read_product, scale_of_product
@@ -41,6 +41,12 @@ def bump(geometry):
     return 20 * np.exp(-((distance / 0.2) ** 2) / 2)
 
 
+def write_images(paths, images, provenance):
+    writer = ImageWriter(paths, GEOMETRY, provenance, for_integral_flux=True)
+    writer.add(images)
+    writer.finish(provenance)
+
+
 @pytest.fixture
 def field(tmp_path):
     """A field with a few images in one band."""
@@ -55,9 +61,9 @@ def field(tmp_path):
     mask = {"exclusion_mask": bump(GEOMETRY) < 5}
     (tmp_path / "crab" / BAND).mkdir(parents=True)
     paths = {name: tmp_path / "crab" / BAND / f"{name}.fits" for name in names}
-    write_images(paths, images, GEOMETRY, provenance, True)
+    write_images(paths, images, provenance)
     path = {"exclusion_mask": tmp_path / "crab" / "exclusion_mask.fits"}
-    write_images(path, mask, GEOMETRY, replace(provenance, runs=None))
+    write_images(path, mask, replace(provenance, runs=None))
     return tmp_path / "crab"
 
 

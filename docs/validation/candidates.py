@@ -84,7 +84,7 @@ def distances(counts, bkg, truth, radius):
     """Distance of each source to its candidate in units of the 68 % radius; NaN if not found."""
     size = radius, radius
     significance = counts_in_disk({"counts": counts, "bkg": bkg}, radius).significance()
-    rows, columns = find_peaks(significance, 4, size)
+    rows, columns = find_peaks(significance.__getitem__, counts.shape, 4, size)
     nearest = nearest_peak(counts.shape, rows, columns, size)
     found = np.full(len(truth), np.nan)
     for source, (y, x) in enumerate(truth):
@@ -103,7 +103,8 @@ def peaks_of_empty_sky(radius, mu, threshold, size, rng):
     counts = rng.poisson(mu, (size, size))
     images = {"counts": counts, "bkg": np.full(counts.shape, mu)}
     measured = counts_in_disk(images, radius)
-    rows, _ = find_peaks(measured.significance(), threshold, (radius, radius))
+    significance = measured.significance().__getitem__
+    rows, _ = find_peaks(significance, counts.shape, threshold, (radius, radius))
     flat = KnownBackground(measured.n.ravel(), measured.mu.ravel())
     return len(rows), expected_peaks(flat, (radius, radius), threshold)[0]
 

@@ -20,6 +20,11 @@ class ImageWriter:
         With as many cards as that of `finish`, or more.
     for_integral_flux : bool
         Whether fluxes are integrals over the band.
+
+    Raises
+    ------
+    KeyError
+        If the name of a path is not an image in the table of products.
     """
 
     def __init__(self, paths, geometry, provenance, for_integral_flux=False):
@@ -50,19 +55,6 @@ class ImageWriter:
         tables = provenance.tables()
         for name, file in self._files.items():
             file.finish(self._text(name, provenance), tables)
-
-
-def write_images(paths, images, geometry, provenance, for_integral_flux=False):
-    """Write whole images, see `ImageWriter`.
-
-    Raises
-    ------
-    KeyError
-        If a path has no image, or its name is not an image in the table of products.
-    """
-    writer = ImageWriter(paths, geometry, provenance, for_integral_flux)
-    writer.add(images)
-    writer.finish(provenance)
 
 
 def read_band(paths, origin):

@@ -6,7 +6,7 @@ import numpy as np
 
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.flux import flux_maps
-from gammastack.maps.peaks import apart, highest_pixels, one_of_each_plateau
+from gammastack.maps.peaks import find_peaks
 from gammastack.maps.source_fit import (
     RADIUS_68,
     fit_source,
@@ -57,7 +57,7 @@ def find_candidates(images, significance, mask, geometry, radius, threshold, lim
         cover them), ``n_trials`` and ``n_expected`` (of empty sky) at the threshold.
     """
     first = next(iter(significance.values()))
-    rows, columns = _peaks(first, geometry.shape, threshold, radius)
+    rows, columns = find_peaks(first, geometry.shape, threshold, radius)
     n_found = len(rows)
     rows, columns = rows[:MOST], columns[:MOST]
     sample, n_pixels = _searched(images, first, geometry.shape, radius)
@@ -119,18 +119,6 @@ def find_candidates(images, significance, mask, geometry, radius, threshold, lim
     table["exclusion_sep"] = _to_exclusion(mask, geometry, *at)
     table["excluded"] = table["exclusion_sep"] == 0
     return table | _nearest_known(table["ra"], table["dec"]), search
-
-
-def _peaks(significance, shape, threshold, radius):
-    """Return rows and columns of the peaks, see `gammastack.maps.peaks.find_peaks`."""
-    found = []
-    for strip in strips(shape, margin=reach(apart(radius))):
-        part = significance(strip.around)
-        rows, columns, values = highest_pixels(part, threshold, radius)
-        rows = rows + strip.around.start
-        inside = (rows >= strip.rows.start) & (rows < strip.rows.stop)
-        found.append((rows[inside], columns[inside], values[inside]))
-    return one_of_each_plateau(*map(np.concatenate, zip(*found, strict=True)), radius)
 
 
 def _searched(images, significance, shape, radius):

@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from gammastack.sky.kernels import disk_kernel, elliptic_distance
+from gammastack.sky.kernels import disk_kernel, elliptic_distance, reach
+from gammastack.sky.strips import strips
 
 
-def find_peaks(image, threshold, radius):
+def find_peaks(rows, shape, threshold, radius):
     """Find the maxima of a map of sums in disks that are larger than all within two radii.
 
     Disks that are two radii apart share no counts, so the peaks are independent, and the noise on
@@ -14,8 +15,10 @@ def find_peaks(image, threshold, radius):
 
     Parameters
     ----------
-    image : ndarray, shape (ny, nx)
-        NaN where it is not known.
+    rows : callable
+        Returns some rows of the map, given a slice; NaN where it is not known.
+    shape : tuple of int
+        Of the map.
     threshold : float
     radius : tuple of float
         Radius of the disks in pixels along x and y.
@@ -26,15 +29,21 @@ def find_peaks(image, threshold, radius):
         From the largest value to the smallest one; of a plateau the pixel that is nearest to
         its middle.
     """
-    return one_of_each_plateau(*highest_pixels(image, threshold, radius), radius)
+    found = []
+    for strip in strips(shape, margin=reach(_apart(radius))):
+        y, x, values = _highest_pixels(rows(strip.around), threshold, radius)
+        y = y + strip.around.start
+        inside = (y >= strip.rows.start) & (y < strip.rows.stop)
+        found.append((y[inside], x[inside], values[inside]))
+    return _one_of_each_plateau(*map(np.concatenate, zip(*found, strict=True)), radius)
 
 
-def apart(radius):
+def _apart(radius):
     """Return how far peaks are apart at least, in pixels along x and y."""
     return 2 * radius[0], 2 * radius[1]
 
 
-def highest_pixels(image, threshold, radius):
+def _highest_pixels(image, threshold, radius):
     """Return the pixels that no other one within two radii exceeds.
 
     A maximum filter of `scipy.ndimage` finds them. ``photutils.detection.find_peaks`` is the
@@ -44,7 +53,8 @@ def highest_pixels(image, threshold, radius):
 
     Parameters
     ----------
-    image, threshold, radius
+    image : ndarray, shape (n_rows, nx)
+    threshold, radius
         As in `find_peaks`.
 
     Returns
@@ -53,7 +63,7 @@ def highest_pixels(image, threshold, radius):
     values : ndarray, shape (n,)
     """
     values = np.where(image >= threshold, image, -np.inf)
-    far = apart(radius)
+    far = _apart(radius)
     # The square inside the disk leaves few pixels to be compared with the whole disk.
     size = [2 * int(length / np.sqrt(2)) + 1 for length in far[::-1]]
     highest = maximum_filter(values, size, mode="constant", cval=-np.inf)
@@ -73,7 +83,7 @@ def highest_pixels(image, threshold, radius):
     return rows, columns, values[rows, columns]
 
 
-def one_of_each_plateau(rows, columns, values, radius):
+def _one_of_each_plateau(rows, columns, values, radius):
     """Keep one of the pixels that are not further apart than two radii: they are equal.
 
     Parameters
@@ -89,7 +99,7 @@ def one_of_each_plateau(rows, columns, values, radius):
         From the largest value to the smallest one.
     """
     order = np.argsort(-values, kind="stable")
-    rows, columns, far = rows[order], columns[order], apart(radius)
+    rows, columns, far = rows[order], columns[order], _apart(radius)
     kept = []
     while len(rows):
         near = elliptic_distance(columns - columns[0], rows - rows[0], far) <= 1
