@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose
 
 from dl3_files import edit
 from gammastack.dl3 import examination
-from gammastack.dl3.examination import energy_threshold
 from gammastack.dl3.hdus import OBS_INDEX
 from gammastack.dl3.irf import EffectiveArea2D
+from gammastack.dl3.threshold import aeff_threshold
 from gammastack.doctor import format_doctor
 from project import ROOT
 
@@ -115,7 +115,7 @@ def test_energy_threshold():
     area = np.minimum(100 * centers**2, 1e4)
     offset = np.array([0.0]), np.array([2.0])
     aeff = EffectiveArea2D((edges[:-1], edges[1:]), offset, area[None])
-    assert_allclose(energy_threshold(aeff), np.sqrt(10), rtol=1e-3)
+    assert_allclose(aeff_threshold(aeff, 0.1, 0.0), np.sqrt(10), rtol=1e-3)
 
 
 @pytest.mark.parametrize(

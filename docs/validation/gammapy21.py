@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from astropy.io import fits
 
-from gammastack.dl3.irf import _interpolate, _log_centers
+from gammastack.dl3.interpolation import log_centers
+from gammastack.dl3.irf import _interpolate
 from gammastack.dl3.observation import read_observation
 from gammastack.runs.counts import counts_image
 from gammastack.runs.images import run_images
@@ -96,7 +97,7 @@ def between_edges(bkg, edges):
     """A background that is a power law between energies: gammapy's integral over bins."""
     # Nodes of the responses are the centres of their bins
     at_edges = np.exp(
-        _interpolate(_log_centers(bkg.energy), bkg._log_rate, np.log(edges))
+        _interpolate(log_centers(bkg.energy), bkg._log_rate, np.log(edges))
     )
     return replace(bkg, energy=(edges, edges), rate=at_edges)
 

@@ -12,8 +12,9 @@ from scipy.spatial import KDTree
 
 from gammastack.config.fields import TAKEN, datastore_cache, store_place
 from gammastack.dl3.coverage import has_effective_areas, readable_observations
-from gammastack.dl3.examination import energy_threshold
+from gammastack.dl3.examination import THRESHOLD
 from gammastack.dl3.remote_store import open_store
+from gammastack.dl3.threshold import aeff_threshold
 from gammastack.errors import InputError
 from gammastack.remote.files import RemoteFiles
 from gammastack.sky.known_sources import known_sources, plain_name
@@ -92,7 +93,7 @@ def draft_responses(store, obs_ids):
             high.append(response.energy[1][-1])
             offsets.append(response.offset_max * WITHOUT_RIM)
         if observation.aeff is not None:
-            low.append(np.nan_to_num(energy_threshold(observation.aeff)))
+            low.append(aeff_threshold(observation.aeff, THRESHOLD, 0.0))
         else:
             energy = observation.events.energy
             low.append(np.quantile(energy, LOWEST_EVENTS))

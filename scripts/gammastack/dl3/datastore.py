@@ -26,6 +26,7 @@ from gammastack.dl3.hdus import (
     HDU_CLASSES,
     HDU_INDEX,
     OBS_INDEX,
+    OF_IMAGES,
     HDULocation,
     index_names,
 )
@@ -348,14 +349,14 @@ class DataStore:
     def _headers(self, paths):
         return read_headers(paths, Memory(self.cache))
 
-    def hdus(self, obs_id, types=tuple(HDU_CLASSES)):
+    def hdus(self, obs_id, types=OF_IMAGES):
         """Return the locations of the HDUs of an observation.
 
         Parameters
         ----------
         obs_id : int
         types : sequence of str
-            Keys of `HDU_CLASSES`.
+            Keys of `gammastack.dl3.hdus.HDU_CLASSES`.
 
         Returns
         -------
@@ -372,7 +373,7 @@ class DataStore:
         """Return whether the index lists an HDU of a type for an observation."""
         return (obs_id, kind) in self._hdus
 
-    def available(self, obs_id, types=tuple(HDU_CLASSES)):
+    def available(self, obs_id, types=OF_IMAGES):
         """Return the HDUs of an observation as `hdus` does, if it can be read.
 
         Raises

@@ -2,11 +2,10 @@
 
 from contextlib import contextmanager
 
-import numpy as np
-
 from gammastack.dl3.checks import findings
 from gammastack.dl3.finding import NOTE, WARNING, texts
 from gammastack.dl3.observation import read_observation
+from gammastack.dl3.threshold import aeff_threshold
 from gammastack.errors import NotCoveredError, in_words
 
 # The effective area on axis at the energy threshold, relative to the largest one
@@ -119,24 +118,6 @@ def _numbers(observation):
     if (aeff := observation.aeff) is not None:
         numbers["aeff_offset_max"] = aeff.offset_max
         numbers["aeff_max"] = float(aeff.area.max())
-        numbers["energy_threshold"] = energy_threshold(aeff)
+        threshold = aeff_threshold(aeff, THRESHOLD, 0.0)
+        numbers["energy_threshold"] = threshold or float("nan")
     return numbers
-
-
-def energy_threshold(aeff):
-    """Return the energy in TeV above which the area on axis is more than a tenth of its maximum.
-
-    NaN if it is at all energies, or nowhere.
-    """
-    low, high = aeff.energy
-    energy = np.sqrt(low * high)
-    area = np.array([aeff.evaluate(one, np.zeros(1))[0] for one in energy])
-    below = np.flatnonzero(area < THRESHOLD * area.max())
-    below = below[below < np.argmax(area)]
-    if not len(below):
-        return float("nan")
-    last = below[-1]
-    pair = slice(last, last + 2)
-    return float(
-        np.exp(np.interp(THRESHOLD * area.max(), area[pair], np.log(energy[pair])))
-    )

@@ -19,7 +19,12 @@ HDU_CLASSES = {
     "gti": ("gti",),
     "aeff": ("aeff_2d",),
     "bkg": ("bkg_3d", "bkg_2d"),
+    "psf": ("psf_table", "psf_3gauss", "psf_king"),
+    "edisp": ("edisp_2d",),
 }
+
+# Images need these.
+OF_IMAGES = ("events", "gti", "aeff", "bkg")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,6 @@ def index_names(name):
     return name, name.removesuffix(".gz")
 
 
-def hdu_types(responses=("aeff", "bkg")):
-    """Return the types of the HDUs that images are made from."""
+def hdu_types(responses):
+    """Return the types of the HDUs that are read, given those of the responses."""
     return ("events", "gti", *responses)

@@ -13,8 +13,16 @@ from functools import cached_property
 import numpy as np
 from scipy.special import exprel
 
+from gammastack.dl3.interpolation import (
+    centers,
+    interpolation_matrix,
+    line,
+    log_centers,
+    require_band,
+    require_offset,
+)
 from gammastack.dl3.spectrum import exponential_integral
-from gammastack.errors import InputError, NotCoveredError
+from gammastack.errors import InputError
 
 FOV_ALIGNMENTS = ("RADEC", "ALTAZ", "REVERSE_LON_RADEC", "REVERSED_LON_LAT")
 # A log interpolation needs a value for empty bins: the smallest normal float32.
@@ -23,63 +31,15 @@ SMALLEST_RATE = float(np.finfo(np.float32).tiny)
 NO_RATE = 1e-15
 # This is the limit in ln(rate) for half a bin.
 LARGEST_STEP = 3.0
-# Edges in files are often float32.
-EDGE_TOLERANCE = 1e-6
 # Positions are computed in blocks that stay in the processor's cache.
 BLOCK = 4096
 
 
-def _line(nodes, x):
-    """Return lower nodes, and weights of the upper nodes, for lines between and beyond nodes."""
-    lower = np.clip(np.searchsorted(nodes, x, side="right") - 1, 0, len(nodes) - 2)
-    return lower, (x - nodes[lower]) / (nodes[lower + 1] - nodes[lower])
-
-
-def _interpolation_matrix(nodes, x):
-    """Return the matrix (len(x), len(nodes)) of a piecewise linear interpolation."""
-    matrix = np.zeros((len(x), len(nodes)))
-    if len(nodes) == 1:
-        matrix[:] = 1
-        return matrix
-    lower, weight = _line(nodes, x)
-    rows = np.arange(len(x))
-    matrix[rows, lower] = 1 - weight
-    matrix[rows, lower + 1] = weight
-    return matrix
-
-
-def _log_centers(axis):
-    low, high = axis
-    return np.log(np.sqrt(low * high))
-
-
-def _centers(axis):
-    low, high = axis
-    return (low + high) / 2
-
-
-def _band_nodes(log_centers, band):
-    """Return the logarithms of the band's edges and of the nodes between them."""
-    low, high = np.log(band)
-    inside = log_centers[(log_centers > low) & (log_centers < high)]
-    return np.concatenate([[low], inside, [high]])
-
-
-def _require_band(axis, band, where):
-    low, high = axis[0][0], axis[1][-1]
-    if band[0] < low * (1 - EDGE_TOLERANCE) or band[1] > high * (1 + EDGE_TOLERANCE):
-        raise NotCoveredError(
-            f"{where}: energy_bands: {band[0]:g} TeV to {band[1]:g} TeV is not inside the"
-            f" energy axis of the response, {low:g} TeV to {high:g} TeV"
-        )
-
-
-def _require_offset(largest, offset_max, where):
-    if offset_max > largest * (1 + EDGE_TOLERANCE):
-        raise NotCoveredError(
-            f"{where}: offset_band: {offset_max:g} deg is beyond the response, which ends"
-            f" at {largest:g} deg"
-        )
+def _band_nodes(nodes, *bands):
+    """Return the logarithms of the edges of bands and of the nodes between them, sorted."""
+    edges = np.log(bands).ravel()
+    inside = nodes[(nodes > edges.min()) & (nodes < edges.max())]
+    return np.unique(np.concatenate([edges, inside]))
 
 
 @dataclass(frozen=True)
@@ -119,24 +79,28 @@ class EffectiveArea2D:
         """Return the largest offset in deg that it covers."""
         return float(self.offset[1][-1])
 
-    def require(self, band, offset_max):
+    def require(self, band, offset_max, key="energy_bands"):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        _require_band(self.energy, band, self.where)
-        _require_offset(self.offset_max, offset_max, self.where)
+        require_band(self.energy, band, self.where, key)
+        require_offset(self.offset_max, offset_max, self.where)
 
     def _at_offset(self, by_offset, offset):
         """Interpolate values (n_offset, ...) at the offset nodes to `offset` (n,)."""
-        nodes = _centers(self.offset)
+        nodes = centers(self.offset)
         if len(nodes) == 1:
-            return np.broadcast_to(by_offset[0], offset.shape)
-        lower, weight = _line(nodes, offset)
+            shape = offset.shape + by_offset.shape[1:]
+            return np.broadcast_to(by_offset[0], shape)
+        lower, weight = line(nodes, offset)
+        weight = weight.reshape(-1, *[1] * (by_offset.ndim - 1))
         values = (1 - weight) * by_offset[lower] + weight * by_offset[lower + 1]
         return np.clip(values, 0, None)
 
     def evaluate(self, energy, offset):
-        """Return the area in m2 at one energy in TeV and offsets (n,) in deg."""
-        weights = _interpolation_matrix(_log_centers(self.energy), np.log([energy]))[0]
-        return self._at_offset(self._area @ weights, offset)
+        """Return the area (..., n) in m2 at energies (...) in TeV and offsets (n,) in deg."""
+        energy = np.asarray(energy)
+        weights = interpolation_matrix(log_centers(self.energy), np.log(energy.ravel()))
+        area = self._at_offset(self._area @ weights.T, offset).T
+        return area.reshape(energy.shape + offset.shape)
 
     def integral(self, band, index, offset):
         """Integrate A(E, offset) (E / e_ref)^-index dE, e_ref the log centre of the band.
@@ -155,8 +119,8 @@ class EffectiveArea2D:
         ndarray, shape (n,)
             In m2 TeV.
         """
-        centers = _log_centers(self.energy)
-        u = _band_nodes(centers, band) - np.log(np.sqrt(band[0] * band[1]))
+        nodes = log_centers(self.energy)
+        u = _band_nodes(nodes, band) - np.log(np.sqrt(band[0] * band[1]))
         e_ref = np.sqrt(band[0] * band[1])
         low, high = u[:-1], u[1:]
         # On a segment A = A_low + (A_high - A_low) t, t = (u - low) / (high - low).
@@ -165,7 +129,7 @@ class EffectiveArea2D:
         weights = np.zeros(len(u))
         weights[:-1] += total - upper
         weights[1:] += upper
-        at_nodes = _interpolation_matrix(centers, u + np.log(e_ref))
+        at_nodes = interpolation_matrix(nodes, u + np.log(e_ref))
         return self._at_offset(e_ref * (self._area @ (weights @ at_nodes)), offset)
 
 
@@ -216,7 +180,7 @@ def _interpolate(nodes, log_rate, x):
     """
     if len(nodes) == 1:
         return np.broadcast_to(log_rate[0], (len(x), *log_rate.shape[1:]))
-    lower, weight = _line(nodes, x)
+    lower, weight = line(nodes, x)
     weight = weight.reshape(-1, *[1] * (log_rate.ndim - 1))
     return _on_line(log_rate[lower], log_rate[lower + 1], weight)
 
@@ -230,18 +194,27 @@ def _on_line(low, high, weight):
     return value
 
 
-def _integrate_log_log(log_rate, u):
+def _integrals_log_log(log_rate, u, bands):
     """Integrate power-law segments over E; log_rate (n, m) at log energies u (n,).
 
     With y = E * rate, a segment is y_low ln(E_high / E_low) exprel(ln(y_high / y_low)).
+
+    Returns
+    -------
+    ndarray, shape (n_bands, m)
+        Integrals over bands, whose edges must be among the energies.
     """
     y = log_rate + u[:, None]
     segments = np.exp(y[:-1])
     segments *= np.diff(u)[:, None]
     segments *= exprel(np.diff(y, axis=0))
     # Numpy adds contiguous values in pairs, which rounds less.
-    rate = np.ascontiguousarray(segments.T).sum(axis=-1)
-    return np.where(rate > NO_RATE, rate, 0.0)
+    segments = np.ascontiguousarray(segments.T)
+    rates = [
+        segments[:, slice(*np.searchsorted(u, np.log(band)))].sum(axis=-1)
+        for band in bands
+    ]
+    return np.where(np.array(rates) > NO_RATE, rates, 0.0)
 
 
 class _Background:
@@ -258,17 +231,33 @@ class _Background:
     def _log_rate(self):
         return _log_rate(self.rate)
 
-    def band_rate(self, band, lon, lat):
-        """Return the rate in s-1 sr-1 in a band (TeV) at positions (n,) in deg."""
-        centers = _log_centers(self.energy)
-        u = _band_nodes(centers, band)
-        at_nodes = _interpolate(centers, self._log_rate, u)
-        rate = np.empty(len(lon))
+    def band_rates(self, bands, lon, lat):
+        """Return the rates in s-1 sr-1 in several bands at once, at positions (n,).
+
+        Parameters
+        ----------
+        bands : sequence of tuple of float
+            In TeV.
+        lon, lat : ndarray, shape (n,)
+            In deg.
+
+        Returns
+        -------
+        ndarray, shape (n_bands, n)
+        """
+        nodes = log_centers(self.energy)
+        u = _band_nodes(nodes, *bands)
+        at_nodes = _interpolate(nodes, self._log_rate, u)
+        rates = np.empty((len(bands), len(lon)))
         for start in range(0, len(lon), BLOCK):
             block = slice(start, start + BLOCK)
             log_rate = self._at_position(at_nodes, lon[block], lat[block])
-            rate[block] = _integrate_log_log(log_rate, u)
-        return rate
+            rates[:, block] = _integrals_log_log(log_rate, u, bands)
+        return rates
+
+    def band_rate(self, band, lon, lat):
+        """Return the rate in s-1 sr-1 in a band (TeV) at positions (n,) in deg."""
+        return self.band_rates([band], lon, lat)[0]
 
 
 @dataclass(frozen=True)
@@ -306,17 +295,23 @@ class Background2D(_Background):
         """Return the largest offset in deg that it covers."""
         return float(self.offset[1][-1])
 
-    def require(self, band, offset_max):
+    def require(self, band, offset_max, key="energy_bands"):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        _require_band(self.energy, band, self.where)
-        _require_offset(self.offset_max, offset_max, self.where)
+        require_band(self.energy, band, self.where, key)
+        require_offset(self.offset_max, offset_max, self.where)
+
+    @property
+    def solid_angles(self):
+        """Return the solid angles (n_offset,) of the bins in sr."""
+        low, high = np.radians(self.offset)
+        return 2 * np.pi * (np.cos(low) - np.cos(high))
 
     def _at_position(self, log_rate, lon, lat):
         """Interpolate the log rate (n, n_offset) to positions (m,)."""
         offset = np.degrees(
             np.arccos(np.cos(np.radians(lon)) * np.cos(np.radians(lat)))
         )
-        return _interpolate(_centers(self.offset), log_rate.T, offset).T
+        return _interpolate(centers(self.offset), log_rate.T, offset).T
 
 
 @dataclass(frozen=True)
@@ -352,10 +347,10 @@ class Background3D(_Background):
                 f" of {', '.join(FOV_ALIGNMENTS)}"
             )
 
-    def require(self, band, offset_max):
+    def require(self, band, offset_max, key="energy_bands"):
         """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        _require_band(self.energy, band, self.where)
-        _require_offset(self.offset_max, offset_max, self.where)
+        require_band(self.energy, band, self.where, key)
+        require_offset(self.offset_max, offset_max, self.where)
 
     @property
     def is_centred(self):
@@ -371,10 +366,16 @@ class Background3D(_Background):
         (west, east), (south, north) = self.lon, self.lat
         return float(min(-west[0], east[-1], -south[0], north[-1]))
 
+    @property
+    def solid_angles(self):
+        """Return the solid angles (n_lon, n_lat) of the bins in sr."""
+        (west, east), (south, north) = np.radians(self.lon), np.radians(self.lat)
+        return np.outer(east - west, np.sin(north) - np.sin(south))
+
     def _at_position(self, log_rate, lon, lat):
         """Interpolate the log rate (n, n_lon, n_lat) to positions (m,)."""
-        i, wx = _line(_centers(self.lon), lon)
-        j, wy = _line(_centers(self.lat), lat)
+        i, wx = line(centers(self.lon), lon)
+        j, wy = line(centers(self.lat), lat)
         flat, n_lat = log_rate.reshape(len(log_rate), -1), log_rate.shape[-1]
         corner = i * n_lat + j
         low, high = (

@@ -13,15 +13,15 @@ from astropy import units as u
 from astropy.time import Time
 
 from gammastack.dl3.checks import require_events_in_field
+from gammastack.dl3.dispersion import EnergyDispersion2D
 from gammastack.dl3.irf import Background2D, Background3D, EffectiveArea2D
+from gammastack.dl3.point_spread import PSF3Gauss, PSFKing, PSFTable
+from gammastack.dl3.responses import RESPONSES, read_response
 from gammastack.dl3.table import Table, naming_the_file, open_file
 from gammastack.sky.sphere import separation, unit_vectors
 
 # Modes in which the pointing stays fixed on the sky; absent means POINTING
 FIXED_POINTING_MODES = {"", "POINTING", "WOBBLE", "ON", "OFF"}
-# Files of this writer declare FOVALIGN = RADEC, but their field-of-view longitude
-# grows to the east, and DETX and DETY are exchanged with respect to TDIM.
-HESS_DR1 = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 # What the EVENTS header says of a run, to compare with its data
 DECLARED = ("TSTART", "TSTOP", "ONTIME", "LIVETIME", "ALT_PNT")
 # More than all telescopes together have seen in an event
@@ -103,6 +103,8 @@ class Observation:
     gti : GoodTimeIntervals
     aeff : EffectiveArea2D or None
     bkg : Background2D or Background3D or None
+    psf : PSFTable or PSF3Gauss or PSFKing or None
+    edisp : EnergyDispersion2D or None
     telescope, instrument : str
         TELESCOP and INSTRUME of the events; empty if they are not known.
     declared : dict of str to float
@@ -120,6 +122,8 @@ class Observation:
     gti: GoodTimeIntervals
     aeff: EffectiveArea2D | None = None
     bkg: Background2D | Background3D | None = None
+    psf: PSFTable | PSF3Gauss | PSFKing | None = None
+    edisp: EnergyDispersion2D | None = None
     telescope: str = ""
     instrument: str = ""
     declared: dict = field(default_factory=dict)
@@ -164,7 +168,7 @@ def read_observation(obs_id, hdus):
     ----------
     obs_id : int
     hdus : dict of str to HDULocation
-        ``events`` and ``gti``; ``aeff`` and ``bkg`` may be left out.
+        ``events`` and ``gti``, and any of ``aeff``, ``bkg``, ``psf`` and ``edisp``.
 
     Raises
     ------
@@ -197,13 +201,16 @@ def _read_observation(obs_id, hdus, paths):
         time_ref=time_ref,
         events=events,
         gti=_gti(gti_table, shift),
-        aeff=_effective_area(tables["aeff"]) if "aeff" in tables else None,
-        bkg=_background(tables["bkg"], header) if "bkg" in tables else None,
+        **{
+            kind: read_response(kind, tables[kind], header)
+            for kind in RESPONSES
+            if kind in tables
+        },
         telescope=_name(header, "TELESCOP"),
         instrument=_name(header, "INSTRUME"),
         declared=_declared(header),
     )
-    for kind in ("aeff", "bkg"):
+    for kind in RESPONSES:
         if kind in tables:
             _check_owner(tables[kind], obs_id)
     found = [finding for table in tables.values() for finding in table.findings]
@@ -342,38 +349,3 @@ def _deadc(table):
     if not 0 < deadc <= 1:
         table.fail(f"DEADC = {deadc}, but livetime / ontime lies between 0 and 1")
     return deadc
-
-
-def _effective_area(table):
-    table.refuse_point_like()
-    energy = table.axis("ENERG", "TeV")
-    offset = table.axis("THETA", "deg")
-    area = table.array("EFFAREA", "m2", ("THETA", "ENERG"))
-    return EffectiveArea2D(energy, offset, area, where=table.where)
-
-
-def _background(table, events_header):
-    table.refuse_point_like()
-    name = "BKG" if "BKG" in table.columns.names else "BGD"
-    unit = "s-1 TeV-1 sr-1"
-    energy = table.axis("ENERG", "TeV")
-    if table.hdu_class == "bkg_2d":
-        offset = table.axis("THETA", "deg")
-        rate = table.array(name, unit, ("ENERG", "THETA"))
-        return Background2D(energy, offset, rate, where=table.where)
-    axes, alignment = ("ENERG", "DETX", "DETY"), table.header.get("FOVALIGN", "RADEC")
-    written_by_hess = all(
-        str(events_header.get(key)).strip() == value for key, value in HESS_DR1.items()
-    )
-    # A model that was made from these events has a later version.
-    version = HESS_DR1["HDUVERS"]
-    if written_by_hess and table.header.get("HDUVERS", version) == version:
-        axes, alignment = ("ENERG", "DETY", "DETX"), "REVERSE_LON_RADEC"
-    return Background3D(
-        energy,
-        table.axis("DETX", "deg"),
-        table.axis("DETY", "deg"),
-        table.array(name, unit, axes),
-        alignment=str(alignment).strip().upper(),
-        where=table.where,
-    )

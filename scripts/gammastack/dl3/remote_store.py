@@ -7,7 +7,7 @@ from itertools import chain
 from astropy.io import fits
 
 from gammastack.dl3.datastore import DataStore
-from gammastack.dl3.hdus import HDU_CLASSES, HDU_INDEX, OBS_INDEX, index_names
+from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, OF_IMAGES, index_names
 from gammastack.dl3.headers import Headers, read_headers
 from gammastack.errors import InputError
 from gammastack.memory import Memory
@@ -76,7 +76,7 @@ class RemoteStore(DataStore):
         """Return the address."""
         return self.folder
 
-    def listed(self, obs_ids, types=tuple(HDU_CLASSES)):
+    def listed(self, obs_ids, types=OF_IMAGES):
         """Return the addresses of all files of some observations."""
         kinds = ((obs_id, kind) for obs_id in obs_ids for kind in types)
         return [path for key in kinds for _, path, _ in self._hdus.get(key, ())]

@@ -153,9 +153,12 @@ class Table:
             values = values * scale + zero
         return values * factor
 
-    def axis(self, name, unit):
+    def axis(self, name, unit, default_unit=None):
         """Return the lower and upper bin edges of an IRF axis."""
-        low, high = (self.column(f"{name}_{end}", unit).ravel() for end in ("LO", "HI"))
+        low, high = (
+            self.column(f"{name}_{end}", unit, default_unit).ravel()
+            for end in ("LO", "HI")
+        )
         if not (np.all(np.diff(low) > 0) and np.all(high >= low)):
             self.fail(f"the axis {name} does not grow, or is not finite")
         # The nodes of some axes are points.
@@ -166,7 +169,7 @@ class Table:
             )
         return low, high
 
-    def array(self, name, unit, axes):
+    def array(self, name, unit, axes, default_unit=None):
         """Return an IRF array with its axes in the order `axes`, such as ("ENERG", "THETA").
 
         FITS stores the axis that is named first among the columns as the
@@ -176,7 +179,7 @@ class Table:
             self.fail("the table has no row")
         order = sorted(axes, key=lambda axis: self.columns.names.index(f"{axis}_LO"))
         sizes = {axis: self._rows[f"{axis}_LO"].shape[-1] for axis in axes}
-        values = self.column(name, unit)[0]
+        values = self.column(name, unit, default_unit)[0]
         for candidate, other in ((order[::-1], order), (order, order[::-1])):
             if values.shape == tuple(sizes[axis] for axis in candidate):
                 exchanged = values.reshape([sizes[axis] for axis in other])

@@ -12,7 +12,12 @@ ROTATION_STEP = 1.0
 
 
 def background_image(bkg, observation, view, band):
-    """Compute the expected background counts per pixel, before any normalisation.
+    """Compute the expected background counts per pixel in a band, as `background_cube` does."""
+    return background_cube(bkg, observation, view, [band])[0]
+
+
+def background_cube(bkg, observation, view, bands, key="energy_bands"):
+    """Compute the expected background counts per pixel in bands, before any normalisation.
 
     ``solid angle * ontime * integral of B(E, position) dE``. B is a rate per ontime
     (GADF v0.3, DOI 10.5281/zenodo.7304668), so there is no dead-time correction.
@@ -23,29 +28,32 @@ def background_image(bkg, observation, view, band):
     observation : gammastack.dl3.observation.Observation
         Run with the pointing and the good time intervals.
     view : gammastack.sky.geometry.FieldOfView
-    band : tuple of float
+    bands : sequence of tuple of float
         In TeV.
+    key : str
+        Of the configuration that gives the bands, for messages.
 
     Returns
     -------
-    ndarray, shape (ny, nx)
+    ndarray, shape (n_bands, ny, nx)
         Zero in pixels that are not selected.
     """
-    bkg.require(band, view.offset_max)
+    span = min(low for low, _ in bands), max(high for _, high in bands)
+    bkg.require(span, view.offset_max, key)
     if bkg.alignment == "ALTAZ":
-        rate = _turning_rate(bkg, observation, view, band)
+        rates = _turning_rates(bkg, observation, view, bands)
     elif bkg.alignment == "RADEC":
         # In GADF the longitude grows to the west.
-        rate = bkg.band_rate(band, -view.lon, view.lat)
+        rates = bkg.band_rates(bands, -view.lon, view.lat)
     else:
-        rate = bkg.band_rate(band, view.lon, view.lat)
-    return view.image(view.solid_angle * observation.ontime * rate)
+        rates = bkg.band_rates(bands, view.lon, view.lat)
+    return view.image(view.solid_angle * observation.ontime * rates)
 
 
-def _turning_rate(bkg, observation, view, band):
-    """Return the mean rate over the run in a field of view that is fixed to the horizon."""
+def _turning_rates(bkg, observation, view, bands):
+    """Return the mean rates over the run in a field of view that is fixed to the horizon."""
     rates = [
-        bkg.band_rate(band, *_turned(view.lon, view.lat, angle))
+        bkg.band_rates(bands, *_turned(view.lon, view.lat, angle))
         for angle in zenith_angles(observation)
     ]
     return sum(rates) / len(rates)

@@ -36,7 +36,12 @@ def _in_band(values, band):
 
 
 def counts_image(events, gti, view, energy_band):
-    """Count the events per pixel, in the pixels that the offset band selects.
+    """Count the events per pixel in a band in TeV, as `counts_cube` does."""
+    return counts_cube(events, gti, view, energy_band)[0]
+
+
+def counts_cube(events, gti, view, edges):
+    """Count the events per energy bin and pixel, in the pixels that the offset band selects.
 
     Events are kept or dropped with their pixel, so that counts, background and
     exposure cover the same sky.
@@ -46,15 +51,17 @@ def counts_image(events, gti, view, energy_band):
     events : gammastack.dl3.observation.EventList
     gti : gammastack.dl3.observation.GoodTimeIntervals
     view : gammastack.sky.geometry.FieldOfView
-    energy_band : tuple of float
-        In TeV, lower edge included.
+    edges : sequence of float
+        Of adjacent energy bins in TeV, lower edges included.
 
     Returns
     -------
-    ndarray of int32, shape (ny, nx)
+    ndarray of int32, shape (n_bins, ny, nx)
     """
-    use = gti.contains(events.time) & _in_band(events.energy, energy_band)
-    ny, nx = view.geometry.shape
-    rows, columns, _ = view.geometry.pixel_index(events.ra[use], events.dec[use])
-    counts = np.bincount(rows * nx + columns, minlength=ny * nx).reshape(ny, nx)
+    use = gti.contains(events.time) & _in_band(events.energy, (edges[0], edges[-1]))
+    shape = len(edges) - 1, *view.geometry.shape
+    rows, columns, inside = view.geometry.pixel_index(events.ra[use], events.dec[use])
+    bins = np.searchsorted(edges, events.energy[use][inside], side="right") - 1
+    place = np.ravel_multi_index((bins, rows, columns), shape)
+    counts = np.bincount(place, minlength=np.prod(shape)).reshape(shape)
     return np.where(view.selected, counts, 0).astype(np.int32)

@@ -104,8 +104,9 @@ def field_of_view(geometry, ra, dec, offset_band):
     return _field_of_view(geometry, float(ra), float(dec), *offset_band)
 
 
-# Runs take turns at the few wobble positions around a source, so the last ones are kept.
-@lru_cache(maxsize=4)
+# Runs take turns at the few wobble positions around a source, so the last ones are kept, also
+# those on the coarse grid of responses.
+@lru_cache(maxsize=8)
 def _field_of_view(geometry, ra, dec, low, high):
     cutout = geometry.cutout(ra, dec, high)
     vectors = cutout.pixel_vectors()

@@ -1,18 +1,12 @@
 """Stacking: the background of each run, and the sums of all runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from gammastack.names import joined
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.sky.sphere import offset_coordinates
-from gammastack.stacking.norm import (
-    NO_NORM,
-    BkgNorm,
-    fit_bkg_gradient,
-    fit_bkg_norm,
-)
+from gammastack.stacking.judge import judge
 from gammastack.stacking.ring import RingBackground
 
 # These images of runs are summed: counts alone; with a background, with an exposure, and
@@ -149,17 +143,18 @@ def stack_runs(
     -------
     stack : Stack
     records : list of dict
-        One per run, in their order: OBS_ID, status (used, dropped or failed), reason,
-        bkg_scale, bkg_scale_err, n_counts and n_bkg (both outside the exclusions),
-        n_events, ontime, livetime, start, stop; exposure_on_axis (0 without effective
-        areas); with a gradient its values; warning;
-        n_pixels_left_out: pixels of the run without a background or an exposure, and with a
-        ring also those without OFF.
+        One per run, in their order, see `gammastack.stacking.judge.Verdict.record`.
     """
     kinds = kinds_of_sums(background, has_exposure)
     stack, records = Stack.empty(part or geometry, kinds), []
     settings = dict(background or {"method": None})
     method, gradient = settings.pop("method"), settings.pop("gradient", False)
+    rules = {
+        "ncounts_min": ncounts_min,
+        "bkg_norm": bkg_norm,
+        "bkg_scale_band": bkg_scale_band,
+        "on_bad_bkg_scale": on_bad_bkg_scale,
+    }
     ring = None
     if method in ("ring", "adaptive ring"):
         ring = RingBackground.create(geometry.in_pixels, **settings)
@@ -168,60 +163,17 @@ def stack_runs(
         use = np.broadcast_to(use, run.counts.shape)
         if background is not None:
             use = use & run.covered
-        norm, position, status, reason = _judge(
-            run, use, ncounts_min, bkg_norm, gradient
-        )
-        warning = _odd_norm(norm, bkg_scale_band) if status == "used" else ""
-        if warning and on_bad_bkg_scale == "drop":
-            status, reason, warning = "dropped", warning, ""
+        verdict = judge(run, use, gradient=gradient, **rules)
         n_left_out = 0
-        stack.n_failed += status == "failed"
-        if status == "used":
-            bkg = None if run.bkg is None else norm.apply(run.bkg, position)
+        stack.n_failed += verdict.status == "failed"
+        if verdict.is_used:
+            bkg = None if run.bkg is None else verdict.normalised(run.bkg)
             images = _contribution(run, bkg, use, ring)
             stack.add(run, images)
             if background is not None:
                 n_left_out = run.n_pixels - int(images["n_runs"].sum())
-        records.append(
-            {
-                "OBS_ID": run.obs_id,
-                "status": status,
-                "reason": reason,
-                "bkg_scale": norm.scale,
-                "bkg_scale_err": norm.error,
-                "n_counts": norm.n_counts,
-                "n_bkg": norm.n_bkg,
-                **(_gradient_columns(norm) if gradient else {}),
-                "warning": warning,
-                "n_pixels_left_out": n_left_out,
-                "n_events": run.n_events,
-                "ontime": run.ontime,
-                "livetime": run.livetime,
-                "exposure_on_axis": run.exposure_on_axis,
-                "start": run.start,
-                "stop": run.stop,
-            }
-        )
+        records.append(verdict.record(run, n_left_out))
     return stack, records
-
-
-def _odd_norm(norm, band):
-    """Describe a norm that is outside of a band; nothing if it is inside."""
-    low, high = band
-    if low <= norm.scale <= high:
-        return ""
-    return f"bkg_scale {norm.scale:.3g} is outside bkg_scale_band, {low:g} to {high:g}"
-
-
-def _gradient_columns(norm):
-    east, north = norm.gradient
-    east_error, north_error = norm.gradient_error
-    return {
-        "bkg_gradient_lon": east,
-        "bkg_gradient_lon_err": east_error,
-        "bkg_gradient_lat": north,
-        "bkg_gradient_lat_err": north_error,
-    }
 
 
 def _contribution(run, bkg, use, ring):
@@ -264,49 +216,6 @@ def none_used(records):
         f"{text} {'; '.join(reasons[:5])}{'; ...' if len(reasons) > 5 else ''}."
         " Check center, width, energy_bands, offset_band, observations and ncounts_min."
     )
-
-
-def _judge(run, use, ncounts_min, bkg_norm, gradient):
-    """Return the norm, the field-of-view position of the pixels if needed, status and reason.
-
-    A run has failed if its data are at fault; others are dropped.
-    """
-    if run.status != "used":
-        return NO_NORM, None, run.status, run.reason
-    if run.n_pixels == 0:
-        reason = "its field of view does not touch the image"
-        return NO_NORM, None, "dropped", reason
-    if not run.livetime > 0:
-        reason = "its livetime is 0: no good time intervals"
-        return NO_NORM, None, "failed", reason
-    if run.n_events <= ncounts_min:
-        reason = f"{run.n_events} selected events, ncounts_min is {ncounts_min}"
-        return NO_NORM, None, "dropped", reason
-    if run.bkg is None:
-        return BkgNorm(1.0, 0.0, int(run.counts.sum()), np.nan), None, "used", ""
-    norm = fit_bkg_norm(run.counts, run.bkg, use)
-    if not run.covered.any():
-        missing = "exposure" if (run.bkg > 0).any() else "background model"
-        return norm, None, "failed", f"its {missing} is 0 in all pixels"
-    if not bkg_norm:
-        return replace(norm, scale=1.0, error=0.0), None, "used", ""
-    if not norm.usable:
-        reason = (
-            f"bkg_scale is not positive: {norm.n_counts} counts and {norm.n_bkg:.3g}"
-            " expected outside the exclusions"
-        )
-        return norm, None, "dropped", reason
-    if not gradient:
-        return norm, None, "used", ""
-    position = offset_coordinates(run.geometry.pixel_vectors(), run.ra, run.dec)
-    norm = fit_bkg_gradient(run.counts, run.bkg, use, *position)
-    if norm.usable:
-        return norm, position, "used", ""
-    reason = (
-        f"the gradient of the background cannot be fitted to {norm.n_counts} counts"
-        " outside the exclusions; set background: gradient: false"
-    )
-    return norm, None, "dropped", reason
 
 
 def final_images(sums):
