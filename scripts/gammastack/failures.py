@@ -1,5 +1,7 @@
 """Runs that cannot be used, or are odd, in words."""
 
+from gammastack.errors import InputError
+
 # So many different reasons are shown.
 N_REASONS = 3
 
@@ -43,6 +45,23 @@ def too_many_failures(failures, n_runs):
         f"more runs failed than on_bad_run and max_bad_runs allow, and no map is made."
         f" {failures_text(failures, n_runs)}"
     )
+
+
+def require_few_failures(failures, n_runs, max_failed, where):
+    """Raise `InputError` if more runs failed than the configuration allows.
+
+    Parameters
+    ----------
+    failures : dict of int to str
+        Reason by OBS_ID.
+    n_runs : int
+        Number of selected runs.
+    max_failed : int
+    where : path
+        Folder of the field.
+    """
+    if len(failures) > max_failed:
+        raise InputError(f"{where}: {too_many_failures(failures, n_runs)}")
 
 
 def reasons(by_run):

@@ -9,7 +9,7 @@ import pandas as pd
 from gammastack.errors import InputError
 from gammastack.failures import (
     failures_text,
-    too_many_failures,
+    require_few_failures,
     warnings_text,
 )
 from gammastack.files.band import ImageWriter
@@ -53,7 +53,8 @@ def run(
         paths = of_band(outputs, band)
         runs = pd.concat([group.runs(band) for group in groups])
         by_band[band] = runs = compare_runs(with_excluded(runs, excluded))
-        _require_few_failures(runs, max_failed, Path(outputs["runs"]).parent)
+        n_runs, where = len(runs) - len(excluded), Path(outputs["runs"]).parent
+        require_few_failures(failed_runs(runs), n_runs, max_failed, where)
         if text := none_used(runs.to_dict("records")):
             if not max_failed:
                 raise InputError(f"{Path(paths['counts']).parent}: {text}")
@@ -96,7 +97,6 @@ def run(
         warnings += [f"{band}: {text}" for text in texts]
     table = field_table(by_band)
     write_table(table, outputs["runs"], outputs["runs_ecsv"])
-    n_runs = len(table) - len(excluded)
     if failures := failed_runs(table):
         warnings.append(failures_text(failures, n_runs))
     odd = table[table["warning"] != ""]
@@ -104,13 +104,6 @@ def run(
         of_runs = dict(zip(odd["OBS_ID"].tolist(), odd["warning"], strict=True))
         warnings.append(warnings_text(of_runs, n_runs))
     return warnings
-
-
-def _require_few_failures(runs, max_failed, where):
-    failures = failed_runs(runs)
-    if len(failures) > max_failed:
-        n_runs = int((runs["status"] != "excluded").sum())
-        raise InputError(f"{where}: {too_many_failures(failures, n_runs)}")
 
 
 def _with_sum(provenance, n_counts):

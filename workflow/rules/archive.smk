@@ -68,7 +68,7 @@ for variant in variants("provenance"):
         params:
             **parameters_of(
                 "provenance",
-                upstream=[recipes_of_stack, recipes_of_maps],
+                upstream=[recipes_of_stack, recipes_of_maps, recipes_of_dataset],
             ),
         run:
             perform(input, output, params, log)

@@ -15,6 +15,9 @@ GROUPS = {
     "search_sources": "searches",
     "stack_group": "sums",
     "stack": "fields",
+    "run_dataset": "dataset_runs",
+    "dataset_group": "dataset_sums",
+    "dataset": "fields",
     "maps": "fields",
     "report": "fields",
     "provenance": "fields",
@@ -29,7 +32,7 @@ MINUTES = 2
 # Pixels that a step handles in a minute, on a slow machine
 PIXELS_PER_MINUTE = 1e6
 # Only a field of view is in the memory of these steps.
-OF_ONE_RUN = ("run_images", "run_histogram", "check_run")
+OF_ONE_RUN = ("run_images", "run_histogram", "check_run", "run_dataset")
 
 
 def pixels_of(step_name, wildcards, in_image):

@@ -30,7 +30,7 @@ from pool import Pool, WorkerKilled, run_here
 if is_process_of_one_job:
     call = run_here
 else:
-    steps = ["run_images", "stack_group", "stack", "maps", "report"]
+    steps = ["run_images", "stack_group", "stack", "maps", "report", "run_dataset"]
     pool = Pool(number_of_workers, steps)
     call = pool.run
     # While the processes get ready, the workflow is planned. A dry run needs none.

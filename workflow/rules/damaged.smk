@@ -9,7 +9,7 @@ from gammastack.provenance.records import altered_results
 # Steps with results that no other step reads
 LAST_STEPS = (
     *("acceptance", "stack", "maps", "provenance", "summary"),
-    *("report", "figure", "doctor", "archive_of_field"),
+    *("report", "figure", "doctor", "archive_of_field", "dataset"),
 )
 
 healed, healing = set(), RLock()

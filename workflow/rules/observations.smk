@@ -3,7 +3,13 @@
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.remote_store import open_store
 from gammastack.words import counted, listing
-from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDUReference, hdu_types
+from gammastack.dl3.hdus import (
+    HDU_CLASSES,
+    HDU_INDEX,
+    OBS_INDEX,
+    HDUReference,
+    hdu_types,
+)
 from gammastack.dl3.selection import bins_of_zenith, excluded_runs, select_observations
 from gammastack.failures import too_many_failures
 from gammastack.remote.server import RemoteError
@@ -111,6 +117,34 @@ for field in settings.fields.values():
             )
 
 
+def responses_in_store(field):
+    """Return which of the responses that only datasets need any run of a field has."""
+    store, runs = datastore(field.datastore), selected_runs(field.name)
+    return tuple(
+        kind
+        for kind in field.dataset_responses
+        if any(store.lists(obs_id, kind) for obs_id in runs)
+    )
+
+
+for field in settings.fields.values():
+    if field.has_dataset:
+        if not field.has_exposure:
+            raise Error(
+                f"fields: {field.name}: dataset: '{field.datastore}' has no effective areas"
+                " for a whole field of view, which a dataset needs"
+            )
+        found = responses_in_store(field)
+        if is_main_process and found != field.dataset_responses:
+            print(
+                f"{field.name}: '{field.datastore}' has no"
+                f" {' and no '.join({*field.dataset_responses} - {*found})}: the dataset has"
+                " none",
+                file=sys.stderr,
+            )
+        settings.fields[field.name] = replace(field, dataset_responses=found)
+
+
 def check_coverage():
     """Refuse settings that the responses of no run cover, before their images are made."""
     from gammastack.dl3.coverage import require_covered
@@ -210,7 +244,9 @@ def located(name, obs_id, types=None):
     """Return where the data of a run are, of all that its images need or of some types."""
     field = settings.fields[name]
     store = datastore(field.datastore)
-    if types is None and field.has_acceptance and obs_id not in zenith_bins(name):
+    # The doctor asks for what there is.
+    is_wanted = types is None or types == types_of_dataset(field)
+    if is_wanted and field.has_acceptance and obs_id not in zenith_bins(name):
         reason = "its zenith angle is not known, see background: zenith_bins"
         return Located([], {}, f"observation {obs_id}: {reason}")
     if is_main_process:
@@ -240,15 +276,30 @@ def look_up(types):
             if types is None:
                 wanted += store.listed(runs, hdu_types(field.responses))
             else:
-                wanted += store.listed([*runs, *excluded(name)])
+                wanted += store.listed([*runs, *excluded(name)], tuple(HDU_CLASSES))
     refuse_clearly(remote_files.look_up, wanted)
 
 
-def of_run(key):
-    """Return an attribute of `Located` as a parameter of the jobs of runs."""
-    return lambda wildcards: getattr(
-        located(wildcards.field, int(wildcards.obs_id)), key
-    )
+def types_of_dataset(field):
+    """Return the types of the HDUs that the dataset of a run is made from."""
+    return hdu_types(field.responses_of_dataset)
+
+
+def of_run(key, types_of=None):
+    """Return an attribute of `Located` as a parameter of the jobs of runs.
+
+    Parameters
+    ----------
+    key : str
+    types_of : callable, optional
+        Returns the types of the HDUs that a field needs; by default those of its images.
+    """
+
+    def of_job(wildcards):
+        types = types_of and types_of(field_of(wildcards))
+        return getattr(located(wildcards.field, int(wildcards.obs_id), types), key)
+
+    return of_job
 
 
 dl3_files = of_run("files")

@@ -37,6 +37,11 @@ TAKEN = (
 )
 
 
+# How an energy axis is given
+ENDS = "min", "max"
+AXIS = " An axis is {min: 0.5 TeV, max: 50 TeV, bins: 12} or {edges: [...]}"
+
+
 @dataclass(frozen=True)
 class Field:
     """Settings of a field, in the units of the program.
@@ -65,6 +70,14 @@ class Field:
         Whether the store has effective areas from which images can be made.
     radii : dict of str to gammastack.sky.geometry.Radius
         Radii by the suffix of the file name.
+    dataset : dict or None
+        Axes (for `gammastack.datasets.axes.DatasetAxes.create`) and ``binsz_irf`` in deg.
+    safe_energy : dict
+        For `gammastack.dl3.threshold.energy_threshold`.
+    safe_images : bool
+        Whether the threshold also holds for images.
+    dataset_responses : tuple of str
+        Types of responses that only datasets need and the store has.
     """
 
     name: str
@@ -92,12 +105,27 @@ class Field:
     radii: dict
     on_bad_run: str
     max_bad_runs: int | str
+    dataset: dict | None
+    safe_energy: dict
+    safe_images: bool
+    dataset_responses: tuple = ("psf", "edisp")
 
     @property
     def responses(self):
-        """Return the types of the responses that are read from the store."""
+        """Return the types of the responses for images that are read from the store."""
         aeff = ("aeff",) if self.has_exposure else ()
         return (*aeff, "bkg") if self.has_irf_background else aeff
+
+    @property
+    def responses_of_dataset(self):
+        """Return the types of the responses for datasets that are read from the store."""
+        return (*self.responses, *self.dataset_responses)
+
+    @property
+    def energy_range(self):
+        """Return the smallest and the largest energy of all bands in TeV."""
+        low, high = zip(*self.energy_bands.values(), strict=True)
+        return min(low), max(high)
 
     def allowed_failures(self, n_runs):
         """Return how many of some runs may fail."""
@@ -138,6 +166,11 @@ class Field:
     def has_plain_mask(self):
         """Return whether all exclusions come from the configuration."""
         return self.make_background_image and self.source_search is None
+
+    @property
+    def has_dataset(self):
+        """Return whether there is a dataset for gammapy."""
+        return self.dataset is not None
 
     @property
     def has_norm_table(self):
@@ -318,6 +351,10 @@ def _field(name, settings):
                 "exclusion_mask: a search for sources needs make_background_image: true"
             )
         background = acceptance = None
+    dataset = _dataset(settings["dataset"], key("dataset"))
+    if dataset and not settings["make_background_image"]:
+        fail("dataset: it needs make_background_image: true")
+    safe_energy = _safe_energy(settings["safe_energy"], key("safe_energy"))
     return Field(
         name=name,
         datastore=store_place(settings["datastore"], key("datastore")),
@@ -347,6 +384,9 @@ def _field(name, settings):
         radii=radii,
         on_bad_run=settings["on_bad_run"],
         max_bad_runs=settings["max_bad_runs"],
+        dataset=dataset,
+        safe_images=safe_energy.pop("images"),
+        safe_energy=safe_energy,
     )
 
 
@@ -427,6 +467,53 @@ def _label(text, key):
     except (TypeError, ValueError) as error:
         raise InputError(f"{key}: '{text}' is not a number with a unit") from error
     return f"{quantity.value:g}{quantity.unit}"
+
+
+def _dataset(settings, key):
+    """Return the axes of a dataset and the size of the pixels of its responses, or None."""
+    if settings is None:
+        return None
+    rules = schema()["$defs"]["field"]["properties"]["dataset"]["properties"]
+    chosen = {**_defaults(rules), **settings}
+    rad = {**_defaults(rules["rad"]["properties"]), **chosen["rad"]}
+    largest = _size(rad["max"], f"{key}: rad: max")
+    binsz_irf = _size(chosen["binsz_irf"], f"{key}: binsz_irf")
+    if not (largest > 0 and binsz_irf > 0):
+        raise InputError(f"{key}: rad: max and binsz_irf must be positive")
+    axes = {
+        **{
+            name: _energy_edges(chosen[name], f"{key}: {name}")
+            for name in ("energy", "energy_true")
+        },
+        "rad": np.linspace(0, largest, rad["bins"] + 1).tolist(),
+    }
+    return {"axes": axes, "binsz_irf": binsz_irf}
+
+
+def _energy_edges(axis, key):
+    """Return the edges of energy bins in TeV."""
+    if "edges" in axis:
+        if len(axis) > 1:
+            raise InputError(f"{key}: give edges, or min, max and bins")
+        edges = [quantity(edge, "TeV", f"{key}: edges") for edge in axis["edges"]]
+    else:
+        if missing := [name for name in ("min", "max", "bins") if name not in axis]:
+            raise InputError(f"{key}: {', '.join(missing)} is missing.{AXIS}")
+        low, high = (quantity(axis[end], "TeV", f"{key}: {end}") for end in ENDS)
+        if not 0 < low < high:
+            raise InputError(
+                f"{key}: {axis['min']} to {axis['max']} must grow from above 0"
+            )
+        edges = np.geomspace(low, high, axis["bins"] + 1).tolist()
+    if not (edges[0] > 0 and np.all(np.diff(edges) > 0)):
+        raise InputError(f"{key}: edges must grow from above 0")
+    return edges
+
+
+def _safe_energy(settings, key):
+    rules = schema()["$defs"]["field"]["properties"]["safe_energy"]["properties"]
+    chosen = {**_defaults(rules), **settings}
+    return {**chosen, "min": quantity(chosen["min"], "TeV", f"{key}: min")}
 
 
 def _exclusions(items, key):

@@ -33,6 +33,11 @@ class DatasetAxes:
         return [*pairwise(self.energy.tolist())]
 
     @property
+    def span(self):
+        """Return the range of reconstructed energies in TeV."""
+        return float(self.energy[0]), float(self.energy[-1])
+
+    @property
     def true_centers(self):
         """Return the centres of the bins in true energy, geometric, in TeV."""
         return np.sqrt(self.energy_true[:-1] * self.energy_true[1:])

@@ -55,6 +55,11 @@ class RunDataset:
     good_times: np.ndarray
     threshold: float = 0.0
 
+    def geometry(self, name):
+        """Return the pixels of a cube."""
+        is_response = name.startswith(("psf", "edisp"))
+        return self.irf_geometry if is_response else self.image.geometry
+
 
 def run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_energy):
     """Make the dataset of a run.
@@ -201,7 +206,6 @@ def _image(observation, view, axes, offset_band, cubes):
         exposure_on_axis=float(observation.livetime * on_axis),
         counts=cubes["counts"].sum(axis=0, dtype=np.int32),
         bkg=cubes["background"].sum(axis=0),
-        exposure=cubes["exposure"].sum(axis=0),
         telescope=observation.telescope,
         instrument=observation.instrument,
     )

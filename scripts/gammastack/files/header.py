@@ -163,7 +163,7 @@ class Provenance:
     def image_text(self, geometry, unit=""):
         """Return the cards of an image with WCS, unit and provenance."""
         unit_card = card_text([("BUNIT", unit, "unit of the pixel values")])
-        return _wcs_text(geometry) + unit_card + self.text
+        return wcs_text(geometry) + unit_card + self.text
 
     def table(self, columns, name, units=None):
         """Return a table HDU with provenance."""
@@ -176,7 +176,8 @@ class Provenance:
 
 # A job writes its images on one geometry, or on the geometry of each run in turn.
 @lru_cache(maxsize=1)
-def _wcs_text(geometry):
+def wcs_text(geometry):
+    """Return the cards of the WCS of a `gammastack.sky.geometry.ImageGeometry`."""
     cards = geometry.header().cards
     return card_text((card.keyword, card.value, card.comment) for card in cards)
 

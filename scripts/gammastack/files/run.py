@@ -26,6 +26,15 @@ def run_cards(run):
     return tuple(cards)
 
 
+def identity(header):
+    """Return what identifies a run, from its header cards, by attribute of `RunImages`."""
+    return {
+        **{name: header[key] for name, key, _ in CARDS},
+        "status": header.get("STATUS", "used"),
+        "reason": header.get("REASON", ""),
+    }
+
+
 class RunFile:
     """The file of a run; its images are read when they are asked for.
 
@@ -59,9 +68,7 @@ class RunFile:
         del known["n_obs"], known["n_failed"]
         return RunImages(
             geometry=self.geometry(band),
-            **{name: header[key] for name, key, _ in CARDS},
-            status=header.get("STATUS", "used"),
-            reason=header.get("REASON", ""),
+            **identity(header),
             **known,
             **{
                 kind: self._hdus[hdu_name(kind, band)].image

@@ -17,7 +17,7 @@ from gammastack.files.layout import products_at
 FOLDER = "provenance"
 EXPORT = f"{FOLDER}/prov.json"
 # The name of a file that is not complete begins with a dot.
-RECORD = re.compile(rf"{FOLDER}/[^/.][^/]*\.json|runs/\d+\.json")
+RECORD = re.compile(rf"{FOLDER}/[^/.][^/]*\.json|(dataset_)?runs/\d+\.json")
 
 FILE = {"role": str, "kind": str, "url": str, "sha256": str}
 # A completed activity has at least these keys, with values of these types.
@@ -140,7 +140,11 @@ def is_record(name):
 def read_folder(folder):
     """Return activities and systems in the folder of a field, see `read_records`."""
     folder = Path(folder)
-    paths = [*folder.glob(f"{FOLDER}/*.json"), *folder.glob("runs/*.json")]
+    paths = [
+        path
+        for part in (FOLDER, "runs", "dataset_runs")
+        for path in folder.glob(f"{part}/*.json")
+    ]
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
     try:
         return read_records({name: (folder / name).read_bytes() for name in names})

@@ -1,0 +1,79 @@
+"""Add up the groups of datasets of a field, for a fit with gammapy."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.stack import AVERAGED, average, merged_times, total
+from gammastack.failures import failures_text, require_few_failures
+from gammastack.files.dataset import COARSE, CUBES, DatasetFile, write_dataset
+from gammastack.files.header import Provenance, of_runs, read_config, runs_table
+from gammastack.sky.geometry import ImageGeometry
+from gammastack.stacking.comparison import compare_runs
+from gammastack.stacking.run_table import failed_runs, with_excluded
+from gammastack.stacking.stack import Stack, none_used
+
+
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    field,
+    image,
+    axes,
+    binsz_irf,
+    max_failed,
+    excluded,
+):
+    geometry = ImageGeometry.create(**image)
+    irf_geometry = ImageGeometry.create(**{**image, "binsz": binsz_irf})
+    groups = [DatasetFile(path, geometry, irf_geometry) for path in inputs["groups"]]
+    runs = pd.concat([group.runs for group in groups])
+    runs = compare_runs(with_excluded(runs, excluded))
+    where, failures = Path(outputs["dataset"]).parent, failed_runs(runs)
+    n_runs = len(runs) - len(excluded)
+    require_few_failures(failures, n_runs, max_failed, where)
+    warnings = [f"dataset: {failures_text(failures, n_runs)}"] if failures else []
+    if text := none_used(runs.to_dict("records")):
+        warnings.append(f"dataset: {text}")
+    axes = DatasetAxes.create(**axes)
+    empty = geometry.around([])
+    summary = Stack.sum(
+        empty, [Stack(empty, {}, **of_runs(group.header)) for group in groups]
+    )
+    provenance = Provenance.of(
+        summary,
+        read_config(groups[0].header),
+        axes.span,
+        field_name=field,
+        origin=origin.after([group.origin for group in groups]),
+        runs=runs_table(runs),
+    )
+    write_dataset(
+        outputs["dataset"],
+        provenance,
+        _cubes(groups, geometry, irf_geometry),
+        axes,
+        merged_times([group.good_times for group in groups]),
+    )
+    return warnings
+
+
+def _cubes(groups, geometry, irf_geometry):
+    """Yield name, values and pixels of each cube."""
+
+    def sum_of(name):
+        parts = [group for group in groups if group.has(name)]
+        whole = irf_geometry if name in COARSE else geometry
+        cubes = ((part.cube(name), part.geometry(name)) for part in parts)
+        return total(name, whole, cubes), whole
+
+    for name in CUBES:
+        cube, whole = sum_of(name)
+        if name in AVERAGED and cube.size:
+            cube = average(cube, sum_of(f"{name}_exposure")[0])
+        # gammapy adds to the counts of a dataset as to other numbers.
+        yield name, cube.astype(np.float32) if name == "counts" else cube, whole

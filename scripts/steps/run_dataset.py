@@ -1,0 +1,63 @@
+"""Make the dataset of one run, before any norm of its background."""
+
+from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.run import run_dataset, unused
+from gammastack.files.dataset import CUBES, write_dataset
+from gammastack.files.header import Provenance
+from gammastack.files.run import run_cards
+from gammastack.run_data import RunData
+from gammastack.sky.geometry import ImageGeometry
+
+
+def run(
+    inputs,
+    outputs,
+    origin,
+    *,
+    obs_id,
+    hdus,
+    failure,
+    index,
+    image,
+    offset_band,
+    axes,
+    binsz_irf,
+    safe_energy,
+    acceptance_class=None,
+):
+    data = RunData(inputs, origin, obs_id, hdus, failure, index, acceptance_class)
+    geometry = ImageGeometry.create(**image)
+    irf_geometry = ImageGeometry.create(**{**image, "binsz": binsz_irf})
+    config = {
+        "image": image,
+        "offset_band": offset_band,
+        "dataset": {**axes, "binsz_irf": binsz_irf, "safe_energy": safe_energy},
+        **data.config,
+    }
+    axes = DatasetAxes.create(**axes)
+    made, reason = data.make(
+        lambda observation: run_dataset(
+            observation, geometry, irf_geometry, axes, offset_band, safe_energy
+        )
+    )
+    if made is None:
+        identity = obs_id, geometry, irf_geometry, data.pointing
+        made = unused(*identity, "failed", reason)
+    image = made.image
+    provenance = Provenance.of(
+        image,
+        config,
+        axes.span,
+        origin=data.origin,
+        cards=(
+            *run_cards(image),
+            ("E_SAFE", made.threshold, "[TeV] energy threshold"),
+            *data.cards,
+        ),
+    )
+    cubes = (
+        (name, made.cubes[name], made.geometry(name))
+        for name in CUBES
+        if name in made.cubes
+    )
+    write_dataset(outputs["dataset"], provenance, cubes, axes, made.good_times)
