@@ -2,7 +2,12 @@
 
 from math import prod
 
-from gammastack.config.image_size import pixels_in_memory, shape_of
+from gammastack.config.image_size import (
+    BYTES_PER_VOXEL,
+    dataset_cubes,
+    pixels_in_memory,
+    shape_of,
+)
 from gammastack.sky.strips import BYTES_PER_PIXEL
 
 # Jobs of these steps are done in groups, of which one or more are a job of the cluster: those of
@@ -34,6 +39,9 @@ PIXELS_PER_MINUTE = 1e6
 # Only a field of view is in the memory of these steps.
 OF_ONE_RUN = ("run_images", "run_histogram", "check_run", "run_dataset")
 
+# These have a cube of the whole field in the memory at most.
+OF_DATASETS = ("run_dataset", "dataset_group", "dataset")
+
 
 def pixels_of(step_name, wildcards, in_image):
     """Return the number of pixels that a job handles.
@@ -60,7 +68,10 @@ def needs(step_name):
 
     def mem_mb(wildcards):
         n_pixels = pixels_of(step_name, wildcards, pixels_in_memory)
-        return round(MB_PER_PROCESS + n_pixels * BYTES_PER_PIXEL / 1e6)
+        n_bytes = n_pixels * BYTES_PER_PIXEL
+        if step_name in OF_DATASETS:
+            n_bytes += max(dataset_cubes(field_of(wildcards))) * BYTES_PER_VOXEL
+        return round(MB_PER_PROCESS + n_bytes / 1e6)
 
     def runtime(wildcards):
         n_pixels = pixels_of(

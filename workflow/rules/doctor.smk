@@ -3,9 +3,11 @@
 
 def hdu_types_in_store(name, obs_id):
     """Return the types of the HDUs of a run, except for responses that the store does not have."""
-    store = datastore(settings.fields[name].datastore)
-    listed = [kind for kind in ("aeff", "bkg") if store.lists(obs_id, kind)]
-    return hdu_types(listed)
+    field = settings.fields[name]
+    store, kinds = datastore(field.datastore), ["aeff", "bkg"]
+    if field.has_dataset:
+        kinds += field.dataset_responses
+    return hdu_types([kind for kind in kinds if store.lists(obs_id, kind)])
 
 
 def all_of_run(key):

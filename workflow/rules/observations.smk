@@ -145,6 +145,22 @@ for field in settings.fields.values():
         settings.fields[field.name] = replace(field, dataset_responses=found)
 
 
+def wanted_energies(field):
+    """Return which energies the responses of a field are to cover, as `check_coverage` needs it."""
+    bands = [
+        (("aeff", "bkg"), band, "energy_bands") for band in field.energy_bands.values()
+    ]
+    if not field.has_dataset:
+        return bands
+    axes = field.dataset["axes"]
+    key, energy, true = "dataset: energy", axes["energy"], axes["energy_true"]
+    return [
+        *bands,
+        (("bkg",), (energy[0], energy[-1]), key),
+        (("aeff", "psf", "edisp"), (true[0], true[-1]), f"{key}_true"),
+    ]
+
+
 def check_coverage():
     """Refuse settings that the responses of no run cover, before their images are made."""
     from gammastack.dl3.coverage import require_covered
@@ -152,17 +168,17 @@ def check_coverage():
     fields = {
         (
             field.datastore,
-            field.responses,
-            tuple(field.energy_bands.values()),
+            field.responses_in_use,
+            tuple(wanted_energies(field)),
             field.offset_band[1],
         ): name
         for name, field in settings.fields.items()
     }
     # Fields with the same settings are not all tested: that takes seconds.
-    for (folder, responses, bands, offset_max), name in fields.items():
+    for (folder, responses, wanted, offset_max), name in fields.items():
         try:
             require_covered(
-                datastore(folder), selected_runs(name), responses, bands, offset_max
+                datastore(folder), selected_runs(name), responses, wanted, offset_max
             )
         except InputError as error:
             raise Error(f"{name}: {error}") from None

@@ -114,18 +114,19 @@ class Field:
     def responses(self):
         """Return the types of the responses for images that are read from the store."""
         aeff = ("aeff",) if self.has_exposure else ()
-        return (*aeff, "bkg") if self.has_irf_background else aeff
+        bkg = ("bkg",) if self.has_irf_background else ()
+        uses_bias = self.safe_images and "edisp-bias" in self.safe_energy["methods"]
+        return (*aeff, *bkg, *(("edisp",) if uses_bias else ()))
 
     @property
     def responses_of_dataset(self):
         """Return the types of the responses for datasets that are read from the store."""
-        return (*self.responses, *self.dataset_responses)
+        return tuple(dict.fromkeys((*self.responses, *self.dataset_responses)))
 
     @property
-    def energy_range(self):
-        """Return the smallest and the largest energy of all bands in TeV."""
-        low, high = zip(*self.energy_bands.values(), strict=True)
-        return min(low), max(high)
+    def responses_in_use(self):
+        """Return the types of all responses that are read from the store."""
+        return self.responses_of_dataset if self.has_dataset else self.responses
 
     def allowed_failures(self, n_runs):
         """Return how many of some runs may fail."""
@@ -352,15 +353,18 @@ def _field(name, settings):
             )
         background = acceptance = None
     dataset = _dataset(settings["dataset"], key("dataset"))
+    bands = _energy_bands(settings["energy_bands"], key("energy_bands"))
     if dataset and not settings["make_background_image"]:
         fail("dataset: it needs make_background_image: true")
     safe_energy = _safe_energy(settings["safe_energy"], key("safe_energy"))
+    if acceptance:
+        _require_acceptance_covers(dataset, safe_energy, bands, key("dataset"))
     return Field(
         name=name,
         datastore=store_place(settings["datastore"], key("datastore")),
         image=image,
         observations=_observations(settings["observations"], key("observations")),
-        energy_bands=_energy_bands(settings["energy_bands"], key("energy_bands")),
+        energy_bands=bands,
         offset_band=offset_band,
         exclusion_mask=exclusions,
         source_search=search,
@@ -488,6 +492,23 @@ def _dataset(settings, key):
         "rad": np.linspace(0, largest, rad["bins"] + 1).tolist(),
     }
     return {"axes": axes, "binsz_irf": binsz_irf}
+
+
+def _require_acceptance_covers(dataset, safe_energy, bands, key):
+    """Refuse what a background model does not know that is made for the energy bands."""
+    if "bkg-peak" in safe_energy["methods"]:
+        raise InputError(
+            f"{key}: safe_energy: bkg-peak has no meaning with an acceptance, which has only"
+            " the energies of energy_bands; use aeff-max, edisp-bias or min"
+        )
+    low, high = zip(*bands.values(), strict=True)
+    energy = dataset["axes"]["energy"] if dataset else [min(low), max(high)]
+    if energy[0] < min(low) or energy[-1] > max(high):
+        raise InputError(
+            f"{key}: energy: an acceptance has only the energies of energy_bands,"
+            f" {min(low):g} TeV to {max(high):g} TeV, not {energy[0]:g} TeV to"
+            f" {energy[-1]:g} TeV; enlarge energy_bands or make the axis shorter"
+        )
 
 
 def _energy_edges(axis, key):

@@ -11,13 +11,12 @@ import numpy as np
 from astropy.time import Time
 
 from gammastack.dl3.interpolation import EDGE_TOLERANCE
-from gammastack.dl3.threshold import energy_threshold
+from gammastack.dl3.threshold import energy_threshold, offset_of_center
 from gammastack.errors import NotCoveredError
 from gammastack.runs.background import background_cube
 from gammastack.runs.counts import counts_cube, select_events
 from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import ImageGeometry, field_of_view
-from gammastack.sky.sphere import separation, unit_vectors
 
 # Keys of the configuration that give the axes begin with this.
 ENERGY = "dataset: energy"
@@ -112,9 +111,8 @@ def _run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_en
     where = pointing.ra, pointing.dec, offset_band
     view = field_of_view(geometry, *where)
     _require_covered(observation, axes, view.offset_max)
-    threshold = energy_threshold(
-        observation, _offset_of_center(geometry, pointing, view), **safe_energy
-    )
+    offset = offset_of_center(geometry, pointing, view.offset_max)
+    threshold = energy_threshold(observation, offset, **safe_energy)
     safe = axes.energy[:-1] >= threshold * (1 - EDGE_TOLERANCE)
     if not safe.any():
         raise NotCoveredError(
@@ -148,14 +146,6 @@ def _require_covered(observation, axes, offset_max):
     for response in (observation.aeff, observation.psf, observation.edisp):
         if response is not None:
             response.require(true, offset_max, f"{ENERGY}_true")
-
-
-def _offset_of_center(geometry, pointing, view):
-    """Return the offset in deg of the centre of the field, as far as it is selected."""
-    ny, nx = geometry.shape
-    center = unit_vectors(*geometry.position((nx - 1) / 2, (ny - 1) / 2))
-    offset = separation(center, unit_vectors(pointing.ra, pointing.dec))
-    return min(float(offset), view.offset_max)
 
 
 def _exposure(observation, axes, view):

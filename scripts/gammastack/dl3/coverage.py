@@ -73,7 +73,7 @@ def readable_observations(store, obs_ids, responses, not_covered=None):
     return observations
 
 
-def require_covered(store, obs_ids, responses, bands, offset_max):
+def require_covered(store, obs_ids, responses, wanted, offset_max):
     """Refuse settings that fit the responses of no run.
 
     Parameters
@@ -82,8 +82,9 @@ def require_covered(store, obs_ids, responses, bands, offset_max):
     obs_ids : list of int
     responses : sequence of str
         Types of the responses that are read from the store.
-    bands : iterable of tuple of float
-        Energy bands in TeV.
+    wanted : iterable of (sequence of str, tuple of float, str)
+        Types of responses, the energies in TeV that they are to cover, and the key of the
+        configuration that gives these.
     offset_max : float
         Largest offset in deg.
 
@@ -94,19 +95,20 @@ def require_covered(store, obs_ids, responses, bands, offset_max):
     """
     reasons = []
     observations = readable_observations(store, obs_ids, responses, reasons)
-    for band in bands:
+    for kinds, band, key in wanted:
         found = [
-            _not_covered(observation, band, offset_max) for observation in observations
+            _not_covered([getattr(one, kind) for kind in kinds], band, offset_max, key)
+            for one in observations
         ]
         if all(found) and (found + reasons):
             raise InputError(f"{(found + reasons)[0]}. It is the same for other runs")
 
 
-def _not_covered(observation, band, offset_max):
+def _not_covered(responses, band, offset_max, key):
     """Return why a band or the offsets are not covered, or nothing."""
     try:
-        for response in filter(None, (observation.aeff, observation.bkg)):
-            response.require(band, offset_max)
+        for response in filter(None, responses):
+            response.require(band, offset_max, key)
     except NotCoveredError as error:
         return str(error)
     return ""

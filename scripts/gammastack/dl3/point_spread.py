@@ -35,11 +35,9 @@ class _PointSpread:
         require_band(self.energy, band, self.where, key)
         require_offset(self.offset_max, offset_max, self.where)
 
-    def _require_usable(self, values, column):
-        if not np.all(np.isfinite(values)) or np.any(values < 0):
-            raise InputError(
-                f"{self.where}: {column} has values that are negative or not finite"
-            )
+    def _require_finite(self, values, column):
+        if not np.all(np.isfinite(values)):
+            raise InputError(f"{self.where}: {column} has values that are not finite")
 
     def _covered(self, energy, offset):
         """Return which energies (n_energy,) and offsets (n,) lie on the axes."""
@@ -62,7 +60,7 @@ class PSFTable(_PointSpread):
     energy, offset, rad : tuple of ndarray
         Lower and upper bin edges in TeV, deg and deg.
     density : ndarray, shape (n_rad, n_offset, n_energy)
-        In sr-1.
+        In sr-1. Negative values, which smoothing leaves, count as 0.
     where : str
         File and HDU, for messages.
     """
@@ -74,7 +72,7 @@ class PSFTable(_PointSpread):
     where: str = "psf"
 
     def __post_init__(self):
-        self._require_usable(self.density, "RPSF")
+        self._require_finite(self.density, "RPSF")
 
     def evaluate(self, energy, offset, rad):
         """Return the density in sr-1.
@@ -106,11 +104,17 @@ class PSFTable(_PointSpread):
         """Return the part (n_offset, n_energy) of the events that it contains, 1 if all."""
         low, high = np.radians(self.rad)
         solid_angle = 2 * np.pi * (np.cos(low) - np.cos(high))
-        return np.tensordot(solid_angle, self.density, 1)
+        return np.tensordot(solid_angle, np.clip(self.density, 0, None), 1)
 
 
 class _AnalyticPSF(_PointSpread):
     """Point spread function whose ``parameters`` (n_offset, n_energy) are interpolated."""
+
+    def __post_init__(self):
+        for name, values in self.parameters.items():
+            self._require_finite(values, name.upper())
+            if np.any(values < 0):
+                raise InputError(f"{self.where}: {name.upper()} has negative values")
 
     def _at(self, energy, offset):
         """Return the parameters by name, shape (n_energy, 1, n)."""
@@ -176,10 +180,6 @@ class PSF3Gauss(_AnalyticPSF):
     parameters: dict
     where: str = "psf"
 
-    def __post_init__(self):
-        for name, values in self.parameters.items():
-            self._require_usable(values, name.upper())
-
     @property
     def is_known(self):
         """Return where (n_offset, n_energy) there are parameters."""
@@ -228,8 +228,7 @@ class PSFKing(_AnalyticPSF):
     where: str = "psf"
 
     def __post_init__(self):
-        for name, values in self.parameters.items():
-            self._require_usable(values, name.upper())
+        super().__post_init__()
         gamma = self.parameters["gamma"]
         if np.any((gamma > 0) & (gamma <= 1)):
             raise InputError(

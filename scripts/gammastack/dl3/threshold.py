@@ -8,6 +8,7 @@ import numpy as np
 
 from gammastack.dl3.interpolation import centers, interpolation_matrix, log_centers
 from gammastack.errors import NotCoveredError
+from gammastack.sky.sphere import separation, unit_vectors
 
 METHODS = ("aeff-max", "edisp-bias", "bkg-peak")
 
@@ -50,6 +51,22 @@ def energy_threshold(
         else:
             found[method] = background_peak(response)
     return float(max(found.values()))
+
+
+def offset_of_center(geometry, pointing, offset_max):
+    """Return the offset of the centre of an image in deg, or the largest one if that is smaller.
+
+    Parameters
+    ----------
+    geometry : gammastack.sky.geometry.ImageGeometry
+    pointing : gammastack.dl3.observation.Pointing
+    offset_max : float
+        In deg.
+    """
+    ny, nx = geometry.shape
+    center = unit_vectors(*geometry.position((nx - 1) / 2, (ny - 1) / 2))
+    offset = separation(center, unit_vectors(pointing.ra, pointing.dec))
+    return min(float(offset), offset_max)
 
 
 def aeff_threshold(aeff, fraction, offset):

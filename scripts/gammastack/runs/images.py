@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gammastack.dl3.interpolation import EDGE_TOLERANCE
+from gammastack.dl3.threshold import energy_threshold, offset_of_center
 from gammastack.errors import NotCoveredError
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import counts_image, select_events
@@ -18,6 +20,7 @@ def run_images(
     *,
     spectral_index=2.3,
     for_integral_flux=False,
+    safe_energy=None,
 ):
     """Make the images of a run in several energy bands; only counts if it has no responses.
 
@@ -32,19 +35,31 @@ def run_images(
         In deg.
     spectral_index, for_integral_flux
         See `gammastack.runs.exposure.exposure_image`.
+    safe_energy : dict, optional
+        Methods and their settings for `gammastack.dl3.threshold.energy_threshold`: a run is
+        not used in bands that begin below its threshold.
 
     Returns
     -------
     list of RunImages
         One per band. All of them are on the same cutout, but for empty ones of bands that
-        a response does not cover.
+        a response does not cover or that begin below the threshold.
     """
     pointing = observation.pointing
     view = field_of_view(geometry, pointing.ra, pointing.dec, offset_band)
 
+    threshold = 0.0
+    if safe_energy is not None:
+        offset = offset_of_center(geometry, pointing, view.offset_max)
+        threshold = energy_threshold(observation, offset, **safe_energy)
+
     start, stop = (time.utc.isot for time in (observation.start, observation.stop))
 
     def one_band(band):
+        if band[0] < threshold * (1 - EDGE_TOLERANCE):
+            raise NotCoveredError(
+                f"the band begins below its energy threshold, {threshold:.3g} TeV"
+            )
         events = observation.events, observation.gti
         n_events = np.sum(select_events(*events, pointing, band, offset_band))
         bkg, exposure, on_axis = None, None, 0.0
