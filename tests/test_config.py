@@ -44,6 +44,8 @@ KEYS = {
     "on_bad_bkg_scale",
     "on_bad_run",
     "max_bad_runs",
+    "dataset",
+    "safe_energy",
 }
 CIRCLE = "icrs; circle(1, 2, 3)"
 GALACTIC_CENTER = 266.40499, -28.93617  # ICRS position of l = b = 0
@@ -177,6 +179,11 @@ OTHER = {
     "on_bad_bkg_scale": ("drop", lambda field: field.on_bad_bkg_scale),
     "on_bad_run": ("stop", lambda field: field.on_bad_run),
     "max_bad_runs": ("2.5 %", lambda field: field.max_bad_runs),
+    "dataset": (
+        dict.fromkeys(("energy", "energy_true"), {"edges": ["1 TeV", "2 TeV"]}),
+        lambda field: field.dataset,
+    ),
+    "safe_energy": ({"min": "1 TeV"}, lambda field: field.safe_energy),
 }
 
 

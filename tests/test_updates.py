@@ -49,6 +49,11 @@ SETTINGS = {
     "energy_bands": [["1 TeV", "10 TeV"]],
     "radius": "0.4 deg",
     "exclusion_mask": [{"center": [90.0, 0.0], "radius": "0.3 deg"}],
+    "dataset": {
+        "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 2},
+        "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 4},
+        "rad": {"bins": 10},
+    },
     "fields": {"sky": {}},
 }
 # By OBS_ID the new version, None to remove the run; and the number of cores
@@ -148,6 +153,9 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
             run_images = [job for job in done.jobs if job.startswith("run_images")]
             assert run_images == [f"run_images sky {obs_id}" for obs_id in new]
             assert ("stack sky" in done.jobs) == changed
+            datasets = [job for job in done.jobs if job.startswith("run_dataset")]
+            assert datasets == [f"run_dataset sky {obs_id}" for obs_id in new]
+            assert ("dataset sky" in done.jobs) == changed
         if not store:
             return
         pool.write_store(fresh.folder / "store", store)
@@ -156,7 +164,7 @@ def test_updates_leave_the_results_of_a_build_from_scratch(pool, steps):
         ours, theirs = project.products(), fresh.products()
     assert [name for name in theirs if ours.get(name) != theirs[name]] == []
     others = [name.split("/")[1] for name in ours.keys() - theirs.keys()]
-    assert set(others) <= {"runs", "groups"}
+    assert set(others) <= {"runs", "groups", "dataset_runs", "dataset_groups"}
 
 
 @pytest.mark.slow

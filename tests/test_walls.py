@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "products": "",
     "regression": "",
     "checksum": "",
-    "failures": "",
+    "failures": "errors",
     "memory": "",
     "names": "",
     "words": "",
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "runs.run": "sky",
     "runs": "dl3 errors runs.run sky",
     "acceptance": "dl3 errors regression sky",
+    "datasets": "dl3 errors runs runs.run sky",
     "stacking": "errors names regression sky",
     "maps": "errors sky",
     "files.fits": "checksum errors",
@@ -47,6 +48,8 @@ MAY_IMPORT = {
     "files.candidates": "files.tables",
     "files.run": "files.fits files.header files.layout provenance runs.run",
     "files.group": "files.fits files.header files.layout provenance stacking",
+    "files.dataset": "files.fits files.header files.run provenance runs.run",
+    "run_data": "dl3 errors files.fits files.header provenance",
     "config": "errors files.layout products remote sky",
     "archive": (
         "config dl3 errors files.fits files.header files.layout products provenance remote sky"
@@ -66,7 +69,7 @@ MAY_IMPORT = {
 }
 SCIENCE = (
     *("regression", "dl3", "sky", "runs", "runs.run"),
-    *("acceptance", "stacking", "maps"),
+    *("acceptance", "datasets", "stacking", "maps"),
 )
 # The rooms of the stages that each step may depend on
 STAGES = {*SCIENCE, "archive", "config", "maker", "pictures", "report"}
@@ -80,6 +83,9 @@ STEPS_MAY_NEED = {
     "search_sources": "maps regression runs.run sky stacking",
     "stack_group": "regression runs.run sky stacking",
     "stack": "regression sky stacking",
+    "run_dataset": "datasets dl3 runs runs.run sky",
+    "dataset_group": "datasets dl3 regression runs.run sky stacking",
+    "dataset": "datasets dl3 regression runs.run sky stacking",
     "maps": "maps sky",
     "check_run": "dl3 sky",
     "doctor": "",

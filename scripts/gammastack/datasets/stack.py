@@ -6,7 +6,7 @@ weighted with the exposure: their sums are numerators, which `average` divides b
 
 import numpy as np
 
-from gammastack.dl3.observation import GoodTimeIntervals
+from gammastack.dl3.good_times import GoodTimeIntervals
 
 AVERAGED = ("psf", "edisp")
 

@@ -126,15 +126,17 @@ class _AnalyticPSF(_PointSpread):
 
     @property
     def _filled(self):
-        """Return the parameters; where there are none, those at the nearest energy with some."""
+        """Return the parameters; where there are none, those at the nearest node with some.
+
+        That is the nearest energy at the same offset, or else at the nearest offset.
+        """
         known = self.is_known
-        number = np.arange(known.shape[1])
-        distance = np.abs(number[:, None] - number)
-        nearest = np.argmin(
-            np.where(known[:, None, :], distance, distance.size), axis=-1
-        )
+        column = _nearest(known)
+        row = _nearest(known.any(axis=1)[None])[0]
         rows = np.arange(len(known))[:, None]
-        return {name: values[rows, nearest] for name, values in self.parameters.items()}
+        return {
+            name: values[rows, column][row] for name, values in self.parameters.items()
+        }
 
     def evaluate(self, energy, offset, rad):
         """Return the density in sr-1.
@@ -158,6 +160,13 @@ class _AnalyticPSF(_PointSpread):
         known = known & self.is_known.any(axis=1)[nearest]
         density = self._density(rad[:, None], **self._at(energy, offset))
         return np.where(known[:, None], density, 0)
+
+
+def _nearest(known):
+    """Return for each place in rows (m, n) the number of the nearest one that is known."""
+    number = np.arange(known.shape[1])
+    distance = np.abs(number[:, None] - number)
+    return np.where(known[:, None, :], distance, known.size).argmin(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,8 @@ class PSF3Gauss(_AnalyticPSF):
         variance = np.where(sigmas > 0, sigmas, 1) ** 2
         peaks = np.where(sigmas > 0, weights / (2 * np.pi * variance), 0)
         density = np.sum(peaks * np.exp(-0.5 * rad**2 / variance), axis=0)
-        return density / np.sum(weights, axis=0) / np.radians(1) ** 2
+        total = np.sum(weights, axis=0) * np.radians(1) ** 2
+        return np.divide(density, total, out=np.zeros_like(density), where=total > 0)
 
     @property
     def integral(self):
