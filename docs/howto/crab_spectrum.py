@@ -19,5 +19,5 @@ result = Fit().run(dataset)
 print(result)
 for parameter in result.parameters.free_parameters:
     print(f"{parameter.name} {parameter.value:.5g} +- {parameter.error:.2g}")
-dataset.plot_residuals_spatial(method="diff/sqrt(model)", vmin=-5, vmax=5)
+dataset.plot_residuals_spatial(method="diff/sqrt(model)", vmin=-1, vmax=1)
 plt.savefig("residuals.png")

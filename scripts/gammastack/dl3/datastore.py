@@ -356,7 +356,7 @@ class DataStore:
         ----------
         obs_id : int
         types : sequence of str
-            Keys of `gammastack.dl3.hdus.HDU_CLASSES`.
+            Keys of ``gammastack.dl3.hdus.HDU_CLASSES``.
 
         Returns
         -------

@@ -36,7 +36,7 @@ def run_images(
     spectral_index, for_integral_flux
         See `gammastack.runs.exposure.exposure_image`.
     safe_energy : dict, optional
-        Methods and their settings for `gammastack.dl3.threshold.energy_threshold`: a run is
+        Methods and their settings for ``gammastack.dl3.threshold.energy_threshold``: a run is
         not used in bands that begin below its threshold.
 
     Returns

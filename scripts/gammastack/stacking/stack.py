@@ -143,7 +143,7 @@ def stack_runs(
     -------
     stack : Stack
     records : list of dict
-        One per run, in their order, see `gammastack.stacking.judge.Verdict.record`.
+        One per run, in their order, see ``gammastack.stacking.judge.Verdict.record``.
     """
     kinds = kinds_of_sums(background, has_exposure)
     stack, records = Stack.empty(part or geometry, kinds), []
