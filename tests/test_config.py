@@ -180,7 +180,7 @@ OTHER = {
     "on_bad_run": ("stop", lambda field: field.on_bad_run),
     "max_bad_runs": ("2.5 %", lambda field: field.max_bad_runs),
     "dataset": (
-        dict.fromkeys(("energy", "energy_true"), {"edges": ["1 TeV", "2 TeV"]}),
+        {key: {"edges": ["1 TeV", "2 TeV"]} for key in ("energy", "energy_true")},
         lambda field: field.dataset,
     ),
     "safe_energy": ({"min": "1 TeV"}, lambda field: field.safe_energy),
