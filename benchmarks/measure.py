@@ -36,7 +36,7 @@ class Measurement:
     cpu_seconds: float = 0.0
 
 
-def measure(command, log, **options):
+def measure(command, log, time_limit=TIME_LIMIT, **options):
     """Run a command to its end.
 
     Parameters
@@ -44,6 +44,8 @@ def measure(command, log, **options):
     command : list
     log : path
         File for its output.
+    time_limit : float
+        In s.
     **options
         For `psutil.Popen`, such as `cwd` and `env`.
 
@@ -54,7 +56,7 @@ def measure(command, log, **options):
     Raises
     ------
     subprocess.CalledProcessError, subprocess.TimeoutExpired
-        If it fails, or takes longer than `TIME_LIMIT`; its processes are then gone.
+        If it fails, or takes longer than the limit; its processes are then gone.
     """
     root_mb = process_mb = tree_mb = next_sample = 0
     cpu = {}
@@ -63,9 +65,9 @@ def measure(command, log, **options):
         root = psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
         while root.poll() is None:
             elapsed = time.perf_counter() - begin
-            if elapsed > TIME_LIMIT:
+            if elapsed > time_limit:
                 kill(root)
-                raise subprocess.TimeoutExpired(command, TIME_LIMIT)
+                raise subprocess.TimeoutExpired(command, time_limit)
             if elapsed > next_sample:
                 sizes = resident_mb(root)
                 cpu |= processor_times(root)

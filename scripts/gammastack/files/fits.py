@@ -7,9 +7,8 @@ the same header, and building each of these card by card took more time than the
 Format: FITS standard 4.0, https://fits.gsfc.nasa.gov/standard40/fits_standard40aa-le.pdf
 """
 
-import gzip
 import os
-from contextlib import ExitStack
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
@@ -27,8 +26,6 @@ IN_MEMORY = 2**26
 CARD = 80
 # A header has at most so many blocks; the settings of large fields take some hundreds.
 MAX_BLOCKS = 5_000
-# Of images, more takes longer and saves little.
-COMPRESSION = 1
 END = b"END".ljust(CARD)
 BITPIX = {"u1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 # Type of a column by its code
@@ -209,17 +206,23 @@ def write(path, hdus):
     hdus : iterable of Image or Table
         Only one at a time is in the memory.
     """
-    with ExitStack() as stack:
-        file = stack.enter_context(open(path, "wb"))
-        if str(path).endswith(".gz"):
-            compressed = gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0)
-            file = stack.enter_context(compressed)
-        for number, hdu in enumerate(hdus):
-            if number == 0 and isinstance(hdu, Table):
-                file.writelines(Image(np.zeros((0, 0))).encoded(primary=True))
-            file.writelines(
-                hdu.encoded(primary=number == 0 and not isinstance(hdu, Table))
-            )
+    # Of pixels, more than runs of the same byte takes longer and saves nothing.
+    gzip = zlib.compressobj(1, wbits=zlib.MAX_WBITS + 16, strategy=zlib.Z_RLE)
+    is_packed = str(path).endswith(".gz")
+    with open(path, "wb") as file:
+        for part in _parts(hdus):
+            file.write(gzip.compress(part) if is_packed else part)
+        if is_packed:
+            file.write(gzip.flush())
+
+
+def _parts(hdus):
+    """Yield the parts of a file, beginning with a primary HDU."""
+    for number, hdu in enumerate(hdus):
+        if number == 0 and isinstance(hdu, Table):
+            yield from Image(np.zeros((0, 0))).encoded(primary=True)
+        is_primary = number == 0 and isinstance(hdu, Image)
+        yield from hdu.encoded(primary=is_primary)
 
 
 class GrowingImage:
