@@ -5,6 +5,7 @@ cubes with two celestial axes in the header, and a table of the bins of the othe
 """
 
 import json
+from functools import cache
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def write_dataset(path, provenance, cubes, axes, good_times, dtype=np.float32):
         without pixels are left out.
     axes : gammastack.datasets.axes.DatasetAxes
     good_times : ndarray, shape (2, n)
-        Starts and stops in s (TT) after `gammastack.datasets.run.TIME_ZERO`.
+        Starts and stops in s (TT) after ``gammastack.datasets.run.TIME_ZERO``.
     dtype : type
         Of values that are not whole numbers. Those of responses are not known to the seven
         digits of float32, but a sum of many needs more.
@@ -147,6 +148,8 @@ class DatasetFile:
         With the provenance.
     origin : gammastack.provenance.origin.Origin
     good_times : ndarray, shape (2, n)
+    geometry : callable
+        Returns the pixels of a cube, given its name, as a cutout of those of the field.
     """
 
     def __init__(self, path, geometry, irf_geometry):
@@ -155,6 +158,8 @@ class DatasetFile:
         self.header = self._hdus["PRIMARY"].header
         self.origin = Origin.from_hdu(self._hdus["INPUTS"])
         self.good_times = np.stack([*self._hdus["GTI"].table.values()])
+        # It is asked for again for each cube.
+        self.geometry = cache(self._cutout)
 
     @property
     def runs(self):
@@ -169,7 +174,7 @@ class DatasetFile:
         """Return a cube, shape (..., ny, nx)."""
         return self._hdus[name.upper()].image
 
-    def geometry(self, name):
+    def _cutout(self, name):
         """Return the pixels of a cube, a cutout of those of the field."""
         whole = self._irf_geometry if name in COARSE else self._geometry
         if not self.has(name):
