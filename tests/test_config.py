@@ -44,6 +44,7 @@ KEYS = {
     "on_bad_bkg_scale",
     "on_bad_run",
     "max_bad_runs",
+    "flux_point",
     "dataset",
     "safe_energy",
 }
@@ -179,6 +180,7 @@ OTHER = {
     "on_bad_bkg_scale": ("drop", lambda field: field.on_bad_bkg_scale),
     "on_bad_run": ("stop", lambda field: field.on_bad_run),
     "max_bad_runs": ("2.5 %", lambda field: field.max_bad_runs),
+    "flux_point": (False, lambda field: field.flux_point),
     "dataset": (
         {key: {"edges": ["1 TeV", "2 TeV"]} for key in ("energy", "energy_true")},
         lambda field: field.dataset,

@@ -54,12 +54,13 @@ def test_the_whole_project_copied_and_the_data_moved(built, tmp_path):
 @pytest.mark.parametrize(
     "change, said, jobs",
     [
-        ({"radius": "0.3 deg"}, "radius 0.2 deg -> 0.3 deg", MAPS),
+        ({"radius": "0.3 deg"}, "radius 0.2 deg -> 0.3 deg", STACK),
         (
             {"radius": ["0.2 deg", "0.3 deg"]},
             "radius 0.2 deg -> [0.2 deg, 0.3 deg]",
-            MAPS,
+            STACK,
         ),
+        ({"flux_point": False}, "", [*IMAGES, *STACK]),
         ({"ul_confidence": 0.9}, "ul_confidence 0.95 -> 0.9", MAPS),
         ({"candidate_threshold": 5}, "candidate_threshold 4 -> 5", MAPS),
         ({"max_bad_runs": 3}, "max_bad_runs 1 -> 3", STACK[1:]),

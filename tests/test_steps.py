@@ -111,10 +111,13 @@ class Chain:
                     params={"radius": field.radii[""]},
                 )
             inputs["mask"] = masks["exclusion_mask"]
-        groups = self.step("stack_group", inputs, "image", *NORM, group="all")
+        radii = field.radii if field.has_flux_point else {}
+        groups = self.step(
+            "stack_group", inputs, "image", *NORM, params={"radii": radii}, group="all"
+        )
         settings = "image", "energy_bands", "background", "has_exposure"
         inputs = {"groups": [groups["sums"]]}
-        policy = {"max_failed": 0, "excluded": []}
+        policy = {"max_failed": 0, "excluded": [], "radii": radii}
         self.stacked = self.step("stack", inputs, *settings, params=policy)
         if not field.has_background:
             return self
@@ -123,6 +126,7 @@ class Chain:
             names = ["counts", "bkg"]
             names += ["exposure"] if field.has_exposure else []
             names += ["off", "acceptance", "acceptance_off"] if field.has_ring else []
+            names += [f"psf_containment{suffix}" for suffix in radii]
             inputs = {name: self.stacked[f"{name}_{band}"] for name in names}
             inputs["mask"] = masks["exclusion_mask"]
             # There are no sources
@@ -289,11 +293,14 @@ def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
     mask = str(plain.folder / "sky" / "exclusion_mask.fits")
     groups = [
         halves.step(
-            "stack_group", {"runs": runs, "mask": mask}, "image", *NORM, group=name
+            "stack_group",
+            {"runs": runs, "mask": mask},
+            *("image", "radii", *NORM),
+            group=name,
         )["sums"]
         for name, runs in (("0", plain.runs[::2]), ("1", plain.runs[1::2]))
     ]
-    names = "image", "energy_bands", "background", "has_exposure"
+    names = "image", "radii", "energy_bands", "background", "has_exposure"
     policy = {"max_failed": 0, "excluded": []}
     halves.step("stack", {"groups": groups}, *names, params=policy)
     for name in ("counts", "n_runs"):

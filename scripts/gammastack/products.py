@@ -254,6 +254,27 @@ TABLE = (
     ),
     _sum("n_runs", "number of runs", "runs", "int32"),
     _sum("bkg_norm_relative", "background over its model before any norm"),
+    _image(
+        "psf_containment",
+        "stack",
+        "part of the point spread in the disk",
+        condition="has_flux_point",
+        radius="{radius}",
+    ),
+    Product(
+        "psf",
+        "stack",
+        "{field}/{band}/psf.csv",
+        "radii that contain 68 % and 95 % of the point spread",
+        condition="has_flux_point",
+    ),
+    Product(
+        "psf_ecsv",
+        "stack",
+        "{field}/{band}/psf.ecsv",
+        "the same with types and units",
+        condition="has_flux_point",
+    ),
     _sum("off", "counts in the rings", "counts", condition="has_ring"),
     _sum(
         "acceptance", "background model with the norms", "counts", condition="has_ring"
@@ -314,6 +335,25 @@ TABLE = (
     _correlated(
         "flux_corr_sensitivity", "flux that would be significant", FLUX, "has_exposure"
     ),
+    _correlated(
+        "flux_point",
+        "flux if what is in the disk is a point source at its centre",
+        FLUX,
+        "has_flux_point",
+    ),
+    _correlated(
+        "flux_point_errn",
+        "error of that flux to smaller values",
+        FLUX,
+        "has_flux_point",
+    ),
+    _correlated(
+        "flux_point_errp",
+        "error of that flux to larger values",
+        FLUX,
+        "has_flux_point",
+    ),
+    _correlated("flux_point_ul", "upper limit of that flux", FLUX, "has_flux_point"),
     Product(
         "off_statistics",
         "maps",

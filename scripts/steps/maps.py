@@ -60,7 +60,8 @@ def run(
         use = mask(strip.around) > 0
         plain.add(_without_radius(parts, strip))
         for suffix, writer in writers.items():
-            writer.add(in_disks[suffix].maps(parts, use, strip))
+            images_of = {**parts, **_contained(parts, suffix)}
+            writer.add(in_disks[suffix].maps(images_of, use, strip))
     plain.finish(provenance)
     for suffix, writer in writers.items():
         writer.finish(described(suffix))
@@ -94,6 +95,12 @@ def run(
 def _rows(path):
     """Return the function that returns rows of the image in a file."""
     return read(path)["PRIMARY"].rows
+
+
+def _contained(images, suffix):
+    """Return the part of the point spread in the disks of a radius, if it is known."""
+    name = f"psf_containment{suffix}"
+    return {"psf_containment": images[name]} if name in images else {}
 
 
 def _without_radius(images, strip):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gammastack.errors import without_folders
 from gammastack.files.bands import write_bands
 from gammastack.files.header import Provenance
-from gammastack.files.run import run_cards
+from gammastack.files.run import points_of, run_cards
 from gammastack.run_data import RunData
 from gammastack.runs.images import run_images
 from gammastack.runs.run import RunImages
@@ -66,4 +66,9 @@ def run(
         )
         for name, run_of_band in images.items()
     }
-    write_bands(outputs["images"], images, provenances, for_integral_flux)
+    points = {
+        name: points_of(run_of_band)
+        for name, run_of_band in images.items()
+        if run_of_band.point_exposure is not None
+    }
+    write_bands(outputs["images"], images, provenances, for_integral_flux, points)

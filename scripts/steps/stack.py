@@ -21,6 +21,7 @@ from gammastack.files.tables import UNITS, write_table
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.strips import strips
 from gammastack.stacking.comparison import compare_runs
+from gammastack.stacking.containment import containment_table
 from gammastack.stacking.run_table import (
     bkg_norm_table,
     failed_runs,
@@ -43,6 +44,7 @@ def run(
     max_failed,
     excluded,
     has_exposure,
+    radii,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
@@ -59,8 +61,9 @@ def run(
             if not max_failed:
                 raise InputError(f"{Path(paths['counts']).parent}: {text}")
             warnings.append(f"{band}: {text}")
+        summary = Stack.sum(geometry, [group.summary(band) for group in groups])
         provenance = Provenance.of(
-            Stack.sum(geometry, [group.summary(band) for group in groups]),
+            summary,
             groups[0].config(band),
             edges,
             field_name=field,
@@ -74,8 +77,12 @@ def run(
             runs, paths.pop("runs_of_band"), paths.pop("runs_of_band_ecsv"), units
         )
         norms = {name: paths.pop(name) for name in NORMS if name in paths}
+        if radii:
+            units = {"r68": "deg", "r95": "deg"}
+            table = containment_table(summary.points)
+            write_table(table, paths.pop("psf"), paths.pop("psf_ecsv"), units)
         writer = ImageWriter(paths, geometry, _with_sum(provenance, 0), integral)
-        kinds = kinds_of_sums(background, has_exposure)
+        kinds = kinds_of_sums(background, has_exposure, radii)
         n_counts = n_empty = 0
         for strip in strips(geometry.shape):
             part = geometry.rows(strip.rows)

@@ -26,6 +26,7 @@ def run(
     bkg_scale_band,
     on_bad_bkg_scale,
     has_exposure,
+    radii,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
@@ -44,6 +45,8 @@ def run(
         mask = positive(rows, geometry.shape)
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
         origins.append(Origin.from_hdu(hdus["INPUTS"]))
+    if radii:
+        config["radii"] = [radius.label for radius in radii.values()]
     files = [RunFile(path, geometry) for path in inputs["runs"]]
     origin = origin.after([*origins, *(file.origin for file in files)])
     stacks, tables = {}, []
@@ -53,6 +56,7 @@ def run(
             (file.images(band) for file in files),
             mask,
             part=geometry.around([file.geometry(band) for file in files]),
+            radii={name: one.of_area(geometry) for name, one in radii.items()},
             **settings,
         )
         headers = [file.header(band) for file in files]
@@ -71,4 +75,6 @@ def run(
         )
         for band, stack in stacks.items()
     }
-    write_bands(outputs["sums"], stacks, provenances, config["for_integral_flux"])
+    points = {band: (stack.points, ()) for band, stack in stacks.items() if radii}
+    integral = config["for_integral_flux"]
+    write_bands(outputs["sums"], stacks, provenances, integral, points)

@@ -4,9 +4,8 @@
 def hdu_types_in_store(name, obs_id):
     """Return the types of the HDUs of a run, except for responses that the store does not have."""
     field = settings.fields[name]
-    store, kinds = datastore(field.datastore), ["aeff", "bkg"]
-    if field.has_dataset:
-        kinds += field.dataset_responses
+    store = datastore(field.datastore)
+    kinds = dict.fromkeys(("aeff", "bkg", *field.responses_in_use))
     return hdu_types([kind for kind in kinds if store.lists(obs_id, kind)])
 
 

@@ -10,6 +10,8 @@ def inputs_of_maps(wildcards):
         kinds.append("exposure")
     if field.has_ring:
         kinds += ["off", "acceptance", "acceptance_off"]
+    if field.has_flux_point:
+        kinds += [f"psf_containment{suffix}" for suffix in field.radii]
     folder = f"{RESULTS}/{wildcards.field}"
     images = {kind: f"{folder}/{wildcards.band}/{kind}.fits" for kind in kinds}
     return {**images, "mask": f"{folder}/exclusion_mask.fits"}

@@ -117,6 +117,12 @@ for field in settings.fields.values():
             )
 
 
+for field in settings.fields.values():
+    store, runs = datastore(field.datastore), selected_runs(field.name)
+    if field.has_flux_point and not any(store.lists(obs_id, "psf") for obs_id in runs):
+        settings.fields[field.name] = replace(field, flux_point=False)
+
+
 def responses_in_store(field):
     """Return which of the responses that only datasets need any run of a field has."""
     store, runs = datastore(field.datastore), selected_runs(field.name)
@@ -148,7 +154,8 @@ for field in settings.fields.values():
 def wanted_energies(field):
     """Return which energies the responses of a field are to cover, as `check_coverage` needs it."""
     bands = [
-        (("aeff", "bkg"), band, "energy_bands") for band in field.energy_bands.values()
+        (("aeff", "bkg", "psf"), band, "energy_bands")
+        for band in field.energy_bands.values()
     ]
     if not field.has_dataset:
         return bands

@@ -80,6 +80,12 @@ for variant in variants("search_sources"):
             perform(input, output, params, log)
 
 
+def radii_of_points(wildcards):
+    """Return the radii for which a field has fluxes of point sources."""
+    field = field_of(wildcards)
+    return field.radii if field.has_flux_point else {}
+
+
 def inputs_of_group(wildcards):
     """Return the images of the runs of a group, and the exclusion mask if there is one."""
     inputs = {"runs": run_files(group_runs)(wildcards)}
@@ -116,6 +122,7 @@ for variant in variants("stack_group"):
                 on_bad_bkg_scale=of_field("on_bad_bkg_scale"),
                 has_exposure=of_field("has_exposure"),
                 background=of_field("background"),
+                radii=radii_of_points,
             ),
         run:
             perform(input, output, params, log)
@@ -156,6 +163,7 @@ for variant in variants("stack"):
                 energy_bands=of_field("energy_bands"),
                 background=of_field("background"),
                 has_exposure=of_field("has_exposure"),
+                radii=radii_of_points,
                 max_failed=lambda wildcards: allowed_failures(wildcards.field),
                 excluded=lambda wildcards: excluded(wildcards.field),
             ),

@@ -68,6 +68,8 @@ class Field:
         None: the store has one.
     has_exposure : bool
         Whether the store has effective areas from which images can be made.
+    flux_point : bool
+        Whether the store has point spread functions, and fluxes of point sources are wanted.
     radii : dict of str to gammastack.sky.geometry.Radius
         Radii by the suffix of the file name.
     dataset : dict or None
@@ -96,6 +98,7 @@ class Field:
     ncounts_min: int
     make_background_image: bool
     has_exposure: bool
+    flux_point: bool
     bkg_norm: bool
     bkg_scale_band: tuple
     on_bad_bkg_scale: str
@@ -115,8 +118,9 @@ class Field:
         """Return the types of the responses for images that are read from the store."""
         aeff = ("aeff",) if self.has_exposure else ()
         bkg = ("bkg",) if self.has_irf_background else ()
+        psf = ("psf",) if self.has_flux_point else ()
         uses_bias = self.safe_images and "edisp-bias" in self.safe_energy["methods"]
-        return (*aeff, *bkg, *(("edisp",) if uses_bias else ()))
+        return (*aeff, *bkg, *psf, *(("edisp",) if uses_bias else ()))
 
     @property
     def responses_of_dataset(self):
@@ -172,6 +176,11 @@ class Field:
     def has_dataset(self):
         """Return whether there is a dataset for gammapy."""
         return self.dataset is not None
+
+    @property
+    def has_flux_point(self):
+        """Return whether there are fluxes of point sources."""
+        return self.has_exposure and self.flux_point
 
     @property
     def has_norm_table(self):
@@ -375,8 +384,10 @@ def _field(name, settings):
         candidate_threshold=settings["candidate_threshold"],
         ncounts_min=settings["ncounts_min"],
         make_background_image=settings["make_background_image"],
-        # The store may have no effective areas, which the configuration does not know.
+        # The store may have no effective areas or point spread functions, which the
+        # configuration does not know.
         has_exposure=settings["make_background_image"],
+        flux_point=settings["flux_point"] and settings["make_background_image"],
         bkg_scale_band=_bkg_scale_band(
             settings["bkg_scale_band"], key("bkg_scale_band")
         ),

@@ -99,12 +99,45 @@ class PSFTable(_PointSpread):
         covered = covered & covers(self.rad, rad)[:, None]
         return np.where(covered, np.clip(density, 0, None), 0)
 
+    def containment(self, energy, offset, rad):
+        """Return the part of the events within an angle, 1 within the last bin.
+
+        The density is constant in each bin of the angle.
+
+        Parameters
+        ----------
+        energy, offset, rad
+            As in `evaluate`.
+
+        Returns
+        -------
+        ndarray, shape (n_energy, n_rad, n)
+            Zero where the table has no events.
+        """
+        in_energy, in_offset = self._matrices(energy, offset)
+        parts = np.clip(self.density, 0, None) * self._solid_angles[:, None, None]
+        below = np.concatenate([np.zeros((1, *parts.shape[1:])), parts.cumsum(axis=0)])
+        # Within a bin it grows with the solid angle.
+        edges = 1 - np.cos(np.radians(np.append(self.rad[0], self.rad[1][-1])))
+        inside = np.minimum(1 - np.cos(np.radians(rad)), edges[-1])
+        in_rad = interpolation_matrix(edges, inside)
+        at_rad = np.einsum(
+            "rk,kje,ie,nj->irn", in_rad, below, in_energy, in_offset, optimize=True
+        )
+        total = in_energy @ below[-1].T @ in_offset.T
+        total = np.where(self._covered(energy, offset), total, 0)[:, None]
+        part = np.divide(at_rad, total, out=np.zeros_like(at_rad), where=total > 0)
+        return np.clip(part, 0, 1)
+
+    @property
+    def _solid_angles(self):
+        low, high = np.radians(self.rad)
+        return 2 * np.pi * (np.cos(low) - np.cos(high))
+
     @property
     def integral(self):
         """Return the part (n_offset, n_energy) of the events that it contains, 1 if all."""
-        low, high = np.radians(self.rad)
-        solid_angle = 2 * np.pi * (np.cos(low) - np.cos(high))
-        return np.tensordot(solid_angle, np.clip(self.density, 0, None), 1)
+        return np.tensordot(self._solid_angles, np.clip(self.density, 0, None), 1)
 
 
 class _AnalyticPSF(_PointSpread):
@@ -155,11 +188,29 @@ class _AnalyticPSF(_PointSpread):
         ndarray, shape (n_energy, n_rad, n)
             Zero beyond the axes, and at offsets without parameters.
         """
-        known = self._covered(energy, offset)
-        nearest = np.abs(centers(self.offset)[:, None] - offset).argmin(axis=0)
-        known = known & self.is_known.any(axis=1)[nearest]
         density = self._density(rad[:, None], **self._at(energy, offset))
-        return np.where(known[:, None], density, 0)
+        return np.where(self._known_at(energy, offset), density, 0)
+
+    def containment(self, energy, offset, rad):
+        """Return the part of the events within an angle.
+
+        Parameters
+        ----------
+        energy, offset, rad
+            As in `evaluate`.
+
+        Returns
+        -------
+        ndarray, shape (n_energy, n_rad, n)
+            Zero where there are no parameters.
+        """
+        part = self._contained(rad[:, None], **self._at(energy, offset))
+        return np.where(self._known_at(energy, offset), part, 0)
+
+    def _known_at(self, energy, offset):
+        nearest = np.abs(centers(self.offset)[:, None] - offset).argmin(axis=0)
+        known = self._covered(energy, offset) & self.is_known.any(axis=1)[nearest]
+        return known[:, None]
 
 
 def _nearest(known):
@@ -209,6 +260,13 @@ class PSF3Gauss(_AnalyticPSF):
         total = np.sum(weights, axis=0) * np.radians(1) ** 2
         return np.divide(density, total, out=np.zeros_like(density), where=total > 0)
 
+    def _contained(self, rad, **parameters):
+        weights, sigmas = self._weights(**parameters)
+        variance = np.where(sigmas > 0, sigmas, 1) ** 2
+        inside = -np.sum(weights * np.expm1(-0.5 * rad**2 / variance), axis=0)
+        total = np.sum(weights, axis=0)
+        return np.divide(inside, total, out=np.zeros_like(inside), where=total > 0)
+
     @property
     def integral(self):
         """Return the part (n_offset, n_energy) of the events that it contains, 1 if all."""
@@ -256,6 +314,11 @@ class PSFKing(_AnalyticPSF):
         sigma, gamma = np.where(sigma > 0, sigma, 1), np.where(gamma > 1, gamma, 2)
         peak = (1 - 1 / gamma) / (2 * np.pi * sigma**2) / np.radians(1) ** 2
         return peak * (1 + rad**2 / (2 * gamma * sigma**2)) ** -gamma
+
+    @staticmethod
+    def _contained(rad, sigma, gamma):
+        sigma, gamma = np.where(sigma > 0, sigma, 1), np.where(gamma > 1, gamma, 2)
+        return 1 - (1 + rad**2 / (2 * gamma * sigma**2)) ** (1 - gamma)
 
     @property
     def integral(self):

@@ -63,9 +63,8 @@ def offset_of_center(geometry, pointing, offset_max):
     offset_max : float
         In deg.
     """
-    ny, nx = geometry.shape
-    center = unit_vectors(*geometry.position((nx - 1) / 2, (ny - 1) / 2))
-    offset = separation(center, unit_vectors(pointing.ra, pointing.dec))
+    pointed = unit_vectors(pointing.ra, pointing.dec)
+    offset = separation(geometry.center_vector(), pointed)
     return min(float(offset), offset_max)
 
 

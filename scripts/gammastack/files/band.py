@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gammastack.files.fits import GrowingImage, read
 from gammastack.files.header import Provenance
-from gammastack.files.layout import IMAGES, bunit
+from gammastack.files.layout import bunit, image_product
 from gammastack.provenance.origin import Origin
 
 
@@ -14,7 +14,7 @@ class ImageWriter:
     Parameters
     ----------
     paths : dict of str to path
-        By the name of the product.
+        By the name of the product, with its radius if it has one.
     geometry : gammastack.sky.geometry.ImageGeometry
     provenance : gammastack.files.header.Provenance
         With as many cards as that of `finish`, or more.
@@ -31,7 +31,7 @@ class ImageWriter:
         self._geometry, self._integral = geometry, for_integral_flux
         self._files = {
             name: GrowingImage(
-                path, geometry.shape, IMAGES[name].dtype, self._text(name, provenance)
+                path, geometry.shape, _dtype(name), self._text(name, provenance)
             )
             for name, path in paths.items()
         }
@@ -55,6 +55,13 @@ class ImageWriter:
         tables = provenance.tables()
         for name, file in self._files.items():
             file.finish(self._text(name, provenance), tables)
+
+
+def _dtype(name):
+    product = image_product(f"{name}.fits")
+    if product is None:
+        raise KeyError(name)
+    return product.dtype
 
 
 def read_band(paths, origin):

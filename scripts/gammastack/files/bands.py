@@ -1,10 +1,13 @@
 """Images in several energy bands in one file, each in an HDU named by its kind and band."""
 
-from gammastack.files.fits import in_few_bytes, write
+from gammastack.files.fits import Image, card_text, in_few_bytes, write
 from gammastack.files.layout import bunit, hdu_name
 
+# Name of the HDU of the exposures for point sources
+POINTS = "psf"
 
-def write_bands(path, bands, provenances, for_integral_flux):
+
+def write_bands(path, bands, provenances, for_integral_flux, points=None):
     """Write the images of a run, or the sums of a group of runs.
 
     Parameters
@@ -16,6 +19,8 @@ def write_bands(path, bands, provenances, for_integral_flux):
         By the name of the band.
     for_integral_flux : bool
         Which unit the exposure has.
+    points : dict of str to (ndarray, shape (n, n_rad), tuple), optional
+        Exposures for point sources within angles, and header cards, by the name of the band.
     """
     hdus = [
         provenances[band].image(
@@ -27,4 +32,7 @@ def write_bands(path, bands, provenances, for_integral_flux):
         for band, images in bands.items()
         for kind, image in images.images.items()
     ]
+    unit = ("BUNIT", bunit("exposure", for_integral_flux))
+    for band, (table, cards) in (points or {}).items():
+        hdus.append(Image(table, card_text([unit, *cards]), hdu_name(POINTS, band)))
     write(path, [*hdus, *next(iter(provenances.values())).tables()])

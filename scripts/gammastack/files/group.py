@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from gammastack.files.bands import POINTS
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs, read_config, runs_frame
 from gammastack.files.layout import hdu_name
@@ -47,7 +48,13 @@ class GroupFile:
 
     def summary(self, band):
         """Return the `gammastack.stacking.stack.Stack` in a band without its images."""
-        return Stack(self.geometry(band), {}, **of_runs(self.header(band)))
+        known = of_runs(self.header(band))
+        return Stack(self.geometry(band), {}, points=self.points(band), **known)
+
+    def points(self, band):
+        """Return the exposures (3, n_rad) for point sources, see `Stack`; 0 if there are none."""
+        hdu = self._hdus.get(hdu_name(POINTS, band))
+        return 0.0 if hdu is None else hdu.image
 
     def stack(self, band, kinds, part):
         """Return the sums in a part of the image of the field.

@@ -119,12 +119,12 @@ def images_of(field):
     ]
 
 
-# What stands for these wildcards, as functions of a field
-VALUES = {"band": _bands, "radius": _radii, "image": images_of}
+# What stands for these wildcards, as functions of a field; names have the radius before the band
+VALUES = {"radius": _radii, "band": _bands, "image": images_of}
 
 
 def of_band(outputs, band):
-    """Return the outputs of a field that belong to a band, by name of the product."""
+    """Return the outputs of a field that belong to a band, by name of the product and radius."""
     suffix = f"_{band}"
     return {
         name.removesuffix(suffix): path

@@ -1,10 +1,11 @@
 """The file of a run: its images in all energy bands, as cutouts of the image of the field."""
 
+from gammastack.files.bands import POINTS
 from gammastack.files.fits import read
 from gammastack.files.header import of_runs
 from gammastack.files.layout import hdu_name
 from gammastack.provenance.origin import Origin
-from gammastack.runs.run import RunImages
+from gammastack.runs.run import PointExposure, RunImages
 
 KINDS = ("counts", "bkg", "exposure")
 # A run is identified by these: attribute of `RunImages`, key and comment of the card.
@@ -33,6 +34,12 @@ def identity(header):
         "status": header.get("STATUS", "used"),
         "reason": header.get("REASON", ""),
     }
+
+
+def points_of(run):
+    """Return the exposures for point sources of a run, with the cards that explain them."""
+    cards = (("OFFMAX", run.point_exposure.offset_max, "[deg] offset of the last row"),)
+    return run.point_exposure.table, cards
 
 
 class RunFile:
@@ -66,8 +73,12 @@ class RunFile:
         header = self.header(band)
         known = of_runs(header)
         del known["n_obs"], known["n_failed"]
+        points = None
+        if hdu := self._hdus.get(hdu_name(POINTS, band)):
+            points = PointExposure(hdu.image, hdu.header["OFFMAX"])
         return RunImages(
             geometry=self.geometry(band),
+            point_exposure=points,
             **identity(header),
             **known,
             **{

@@ -27,7 +27,8 @@ def flux(excess, exposure):
 def flux_maps(measured, exposure, confidence, n_sigma):
     """Make the maps of the flux in a disk, for a power law as in the exposure.
 
-    The part of the point spread function outside the disk is missing.
+    The part of the point spread function outside the disk is missing; `point_flux_maps`
+    add it for a point source.
 
     Parameters
     ----------
@@ -64,3 +65,28 @@ def flux_maps(measured, exposure, confidence, n_sigma):
         maps[name] = np.full(exposure.shape, np.nan)
         maps[name][known] = flux(counts.pop(name), exposure_known)
     return maps
+
+
+def point_flux_maps(maps, exposure, point_exposure):
+    """Return the fluxes for a point source at the centre of each disk.
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray, shape (ny, nx)
+        Of `flux_maps`.
+    exposure : ndarray, shape (ny, nx)
+        Mean exposure in the disk, to which these belong.
+    point_exposure : ndarray, shape (ny, nx)
+        Exposure at the centre of the disk times the part of the point spread in it.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``flux_point``, ``flux_point_errn``, ``flux_point_errp``, ``flux_point_ul``; NaN where
+        the point spread is not known.
+    """
+    factor = flux(exposure, point_exposure)
+    return {
+        f"flux_point{ending}": maps[f"flux_corr{ending}"] * factor
+        for ending in ("", "_errn", "_errp", "_ul")
+    }

@@ -4,7 +4,7 @@ import numpy as np
 
 from gammastack.maps.disks import counts_in_disk, mean_in_disk
 from gammastack.maps.empty_sky import OffStatistics, larger, off_significance, peak
-from gammastack.maps.flux import flux_maps
+from gammastack.maps.flux import flux_maps, point_flux_maps
 
 
 class MapsInDisks:
@@ -37,7 +37,8 @@ class MapsInDisks:
         ----------
         images : dict of str to ndarray, shape (n_rows, nx)
             Of the strip with its margin, as in `gammastack.maps.disks.counts_in_disk`; and
-            ``exposure`` if there is one.
+            ``exposure`` if there is one, and with point spread functions
+            ``psf_containment``, the part of the point spread in the disk.
         use : ndarray of bool, shape (n_rows, nx)
             True = outside the exclusions.
         strip : gammastack.sky.strips.Strip
@@ -57,6 +58,9 @@ class MapsInDisks:
         if "exposure" in images:
             exposure = strip.inner(mean_in_disk(images["exposure"], self._radius))
             maps |= flux_maps(measured, exposure, *self._settings)
+            if "psf_containment" in images:
+                points = strip.inner(images["exposure"] * images["psf_containment"])
+                maps |= point_flux_maps(maps, exposure, points)
         if "off" in images:
             maps["alpha"] = measured.alpha
         empty = off_significance(images, use, self._radius)

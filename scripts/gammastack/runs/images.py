@@ -7,7 +7,8 @@ from gammastack.dl3.threshold import energy_threshold, offset_of_center
 from gammastack.errors import NotCoveredError
 from gammastack.runs.background import background_image
 from gammastack.runs.counts import counts_image, select_events
-from gammastack.runs.exposure import exposure_image
+from gammastack.runs.exposure import exposure_at, exposure_image
+from gammastack.runs.point_exposure import point_exposure
 from gammastack.runs.run import RunImages
 from gammastack.sky.geometry import field_of_view
 
@@ -62,18 +63,18 @@ def run_images(
             )
         events = observation.events, observation.gti
         n_events = np.sum(select_events(*events, pointing, band, offset_band))
-        bkg, exposure, on_axis = None, None, 0.0
+        bkg, exposure, on_axis, of_points = None, None, 0.0, None
         if observation.bkg is not None:
             bkg = background_image(observation.bkg, observation, view, band)
         if observation.aeff is not None:
-            exposure, on_axis = exposure_image(
-                observation.aeff,
-                observation.livetime,
-                view,
-                band,
-                spectral_index,
-                for_integral_flux,
-            )
+            spectrum = band, spectral_index, for_integral_flux
+            area = observation.aeff, observation.livetime
+            exposure, on_axis = exposure_image(*area, view, *spectrum)
+            if observation.psf is not None:
+                of_points = point_exposure(
+                    *(observation, view.offset_max, band, spectral_index),
+                    lambda offset: exposure_at(offset, *area, *spectrum),
+                )
         counts = counts_image(*events, view, band)
         return RunImages(
             obs_id=observation.obs_id,
@@ -92,6 +93,7 @@ def run_images(
             exposure=exposure,
             telescope=observation.telescope,
             instrument=observation.instrument,
+            point_exposure=of_points,
         )
 
     def one_band_if_covered(band):

@@ -3,8 +3,46 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import separation, unit_vectors
+
+# Angles in deg within which the part of the point spread is known; the last one has all.
+RAD = np.concatenate([np.linspace(0, 1, 101), [1.25, 1.5, 2, 3, 5]])
+# In deg: this is between two pixels at which the part is looked up, the others are between.
+GRID = 0.15
+
+
+@dataclass(frozen=True)
+class PointExposure:
+    """Exposure for a point source that is looked at through a disk around it.
+
+    Attributes
+    ----------
+    table : ndarray, shape (n_offset, n_rad)
+        Exposure times the part of the point spread within the angles `RAD`, at offsets
+        in equal steps from 0 to ``offset_max``.
+    offset_max : float
+        In deg.
+    """
+
+    table: np.ndarray
+    offset_max: float
+
+    def at(self, offset):
+        """Return the exposures (n, n_rad) at offsets (n,) in deg."""
+        nodes = np.linspace(0, self.offset_max, len(self.table))
+        return np.stack([np.interp(offset, nodes, row) for row in self.table.T], axis=1)
+
+    def part(self, radius, offset):
+        """Return the part of the point spread (n,) in a disk at offsets (n,), angles in deg."""
+        total = self.table[:, -1:]
+        parts = np.divide(
+            self.table, total, out=np.zeros_like(self.table), where=total > 0
+        )
+        at_radius = PchipInterpolator(RAD, parts, axis=1)(min(radius, RAD[-1]))
+        return np.interp(offset, np.linspace(0, self.offset_max, len(parts)), at_radius)
 
 
 @dataclass(frozen=True)
@@ -34,6 +72,8 @@ class RunImages:
     exposure : ndarray or None, shape (ny, nx)
     telescope, instrument : str
         Empty if they are not known.
+    point_exposure : PointExposure or None
+        None without point spread function.
     status : str
         ``used``, or ``failed`` or ``dropped`` if it cannot be. The images are empty then.
     reason : str
@@ -56,6 +96,7 @@ class RunImages:
     exposure: np.ndarray | None = None
     telescope: str = ""
     instrument: str = ""
+    point_exposure: PointExposure | None = None
     status: str = "used"
     reason: str = ""
 
@@ -112,3 +153,50 @@ class RunImages:
         if not self.exposure_on_axis > 0:
             return np.zeros(self.exposure.shape)
         return self.livetime * self.exposure / self.exposure_on_axis
+
+    def part_in_disk(self, radius):
+        """Return the part of the point spread in a disk around each pixel.
+
+        Parameters
+        ----------
+        radius : float
+            In deg.
+
+        Returns
+        -------
+        ndarray, shape (ny, nx)
+            0 without a point spread function. It is smooth within a run, so that it is found
+            at some pixels and is linear between these.
+        """
+        if self.point_exposure is None or 0 in self.geometry.shape:
+            return np.zeros(self.geometry.shape)
+        steps = self.geometry.in_pixels(GRID)[::-1]
+        sizes = [
+            1 + int(np.ceil((n - 1) / step))
+            for n, step in zip(self.geometry.shape, steps, strict=True)
+        ]
+        y, x = (
+            np.linspace(0, n - 1, size)
+            for n, size in zip(self.geometry.shape, sizes, strict=True)
+        )
+        vectors = self.geometry.vectors(*np.meshgrid(x, y))
+        offset = separation(vectors, unit_vectors(self.ra, self.dec))
+        # Off the sky there are no pixels of the run.
+        offset = np.nan_to_num(offset, nan=self.point_exposure.offset_max)
+        part = self.point_exposure.part(radius, offset.ravel()).reshape(offset.shape)
+        rows = _between(y, self.geometry.shape[0])
+        columns = _between(x, self.geometry.shape[1])
+        return rows @ part @ columns.T
+
+    def point_exposures(self, offsets):
+        """Return the exposures (n, n_rad) for point sources at offsets (n,) in deg."""
+        if self.point_exposure is None:
+            return np.zeros((len(offsets), len(RAD)))
+        return self.point_exposure.at(offsets)
+
+
+def _between(nodes, size):
+    """Return the matrix (size, n_nodes) that interpolates linearly to all pixels of an axis."""
+    return np.stack(
+        [np.interp(np.arange(size), nodes, row) for row in np.eye(len(nodes))], axis=1
+    )

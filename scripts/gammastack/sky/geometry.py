@@ -209,6 +209,11 @@ class ImageGeometry:
         ra, dec = lonlat(self.vectors(np.asarray(x, float), np.asarray(y, float)))
         return float(ra), float(dec)
 
+    def center_vector(self):
+        """Return the ICRS unit vector (3,) of the centre of the image."""
+        ny, nx = self.shape
+        return self.vectors(np.float64((nx - 1) / 2), np.float64((ny - 1) / 2))
+
     def in_pixels(self, angle):
         """Convert an angle in deg to pixels along x and y at the centre of the image."""
         return tuple(angle / scale for scale in self._pixel_scales())

@@ -6,6 +6,7 @@ import numpy as np
 
 from gammastack.names import joined
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.judge import judge
 from gammastack.stacking.ring import RingBackground
 
@@ -17,16 +18,34 @@ WITH_EXPOSURE = ("exposure", "livetime")
 WITH_RING = ("off", "acceptance", "acceptance_off", "n_without_off")
 SUMS = COUNTS + WITH_BACKGROUND + WITH_EXPOSURE
 IRF = {"method": "irf"}
+# Exposure for a point source in a disk, with a suffix for each radius
+POINT_EXPOSURE = "point_exposure"
+# A point source is on axis, at this offset in deg, and at the centre of the image.
+OFFSET = 1.0
 WHOLE_NUMBERS = ("counts", "n_runs", "n_without_off")
 
 
-def kinds_of_sums(background, has_exposure=True):
-    """Return which images are summed with these settings of the background; None: counts only."""
+def kinds_of_sums(background, has_exposure=True, radii=()):
+    """Return which images are summed with these settings of the background.
+
+    Parameters
+    ----------
+    background : dict or None
+        See `stack_runs`.
+    has_exposure : bool
+    radii : iterable of str
+        Suffixes of the radii for which there is an exposure for point sources.
+
+    Returns
+    -------
+    tuple of str
+    """
     if background is None:
         return COUNTS
     kinds = COUNTS + WITH_BACKGROUND
     if has_exposure:
         kinds += WITH_EXPOSURE
+    kinds += tuple(f"{POINT_EXPOSURE}{suffix}" for suffix in radii)
     return kinds + WITH_RING if "ring" in background["method"] else kinds
 
 
@@ -43,7 +62,8 @@ class Stack:
         s on axis); with a ring
         ``off``, ``acceptance`` (the background model with the norm of the run),
         ``acceptance_off`` (its sum in the ring), and ``n_without_off``: runs that are left
-        out of a pixel because there is no ring.
+        out of a pixel because there is no ring; with point spread functions
+        ``point_exposure`` with the suffix of each radius.
     livetime, ontime : float
         In s.
     start, stop : str
@@ -53,6 +73,9 @@ class Stack:
         Runs that could not be used, because of their data.
     telescope, instrument : str
         All names of those of the runs, in the order of the alphabet.
+    points : ndarray, shape (3, n_rad), or 0
+        Exposures for point sources within angles (see `gammastack.runs.run.RAD`): on axis, at
+        `OFFSET`, and at the centre of the image.
     """
 
     geometry: ImageGeometry
@@ -65,6 +88,7 @@ class Stack:
     n_failed: int = 0
     telescope: str = ""
     instrument: str = ""
+    points: np.ndarray | float = 0.0
 
     @classmethod
     def empty(cls, geometry, kinds=SUMS):
@@ -99,6 +123,7 @@ class Stack:
         self.n_failed += other.n_failed
         self.telescope = joined((self.telescope, other.telescope))
         self.instrument = joined((self.instrument, other.instrument))
+        self.points = self.points + getattr(other, "points", 0.0)
 
 
 def stack_runs(
@@ -112,6 +137,7 @@ def stack_runs(
     bkg_scale_band=(0, np.inf),
     on_bad_bkg_scale="warn",
     part=None,
+    radii=None,
 ):
     """Stack runs, and report what happened to each.
 
@@ -138,6 +164,8 @@ def stack_runs(
         ``warn`` of runs with such norms, or ``drop`` them.
     part : gammastack.sky.geometry.ImageGeometry, optional
         Part of the image that has all of the runs; by default the stack has all of the image.
+    radii : dict of str to float, optional
+        Radii in deg of disks by their suffix, if the runs have point spread functions.
 
     Returns
     -------
@@ -145,7 +173,9 @@ def stack_runs(
     records : list of dict
         One per run, in their order, see ``gammastack.stacking.judge.Verdict.record``.
     """
-    kinds = kinds_of_sums(background, has_exposure)
+    radii = radii or {}
+    kinds = kinds_of_sums(background, has_exposure, radii)
+    center = geometry.center_vector() if radii else None
     stack, records = Stack.empty(part or geometry, kinds), []
     settings = dict(background or {"method": None})
     method, gradient = settings.pop("method"), settings.pop("gradient", False)
@@ -168,15 +198,18 @@ def stack_runs(
         stack.n_failed += verdict.status == "failed"
         if verdict.is_used:
             bkg = None if run.bkg is None else verdict.normalised(run.bkg)
-            images = _contribution(run, bkg, use, ring)
+            images = _contribution(run, bkg, use, ring, radii)
             stack.add(run, images)
+            if radii:
+                offset = separation(center, unit_vectors(run.ra, run.dec))
+                stack.points = stack.points + run.point_exposures([0, OFFSET, offset])
             if background is not None:
                 n_left_out = run.n_pixels - int(images["n_runs"].sum())
         records.append(verdict.record(run, n_left_out))
     return stack, records
 
 
-def _contribution(run, bkg, use, ring):
+def _contribution(run, bkg, use, ring, radii):
     """Return what a run with a normalised background adds to the sums.
 
     All images have the same pixels: those with a background, and an exposure if there is one.
@@ -187,6 +220,9 @@ def _contribution(run, bkg, use, ring):
     images = {"counts": run.counts, "bkg": bkg, "n_runs": covered, "model": run.bkg}
     if run.exposure is not None:
         images |= {"exposure": run.exposure, "livetime": run.livetime_image}
+    for suffix, radius in radii.items():
+        part = run.part_in_disk(radius)
+        images[f"{POINT_EXPOSURE}{suffix}"] = run.exposure * part
     if ring is None:
         return {kind: np.where(covered, image, 0) for kind, image in images.items()}
     off, acceptance_off = ring.estimate(run.counts, bkg, use)
@@ -230,10 +266,19 @@ def final_images(sums):
     -------
     dict of str to ndarray
         Includes ``bkg_norm_relative``: normalised over un-normalised background, NaN where
-        there is none. With a ring, ``bkg`` is NaN where no run has one, and
+        there is none; and with point spread functions ``psf_containment`` for each radius:
+        exposure for point sources over exposure. With a ring, ``bkg`` is NaN where no run has one, and
         ``acceptance_off`` is such that ``bkg = acceptance / acceptance_off * off``.
     """
     images = dict(sums)
+    for kind in [kind for kind in sums if kind.startswith(POINT_EXPOSURE)]:
+        suffix = kind.removeprefix(POINT_EXPOSURE)
+        images[f"psf_containment{suffix}"] = np.divide(
+            images.pop(kind),
+            sums["exposure"],
+            out=np.full(sums["exposure"].shape, np.nan),
+            where=sums["exposure"] > 0,
+        )
     if "model" not in sums:
         return images
     if "off" in sums:
