@@ -268,7 +268,7 @@ def test_results_without_the_records_of_snakemake(project, built):
     assert (again.code, again.jobs) == (0, [])
     assert "Nothing to be done" in again.text
     assert project.products() == built.products()
-    project.change_config(radius="0.3 deg")
+    project.change_config(ul_confidence=0.9)
     assert project.plan() == sorted(MAPS)
 
 

@@ -44,12 +44,13 @@ def test_cold_run_makes_everything(built):
             *("counts", "bkg", "exposure", "livetime", "n_runs", "bkg_norm_relative"),
             *("excess", "flux", "significance", "excess_corr", "flux_corr"),
             *("flux_corr_errn", "flux_corr_errp", "flux_corr_ul"),
-            "flux_corr_sensitivity",
+            *("flux_corr_sensitivity", "psf_containment", "flux_point"),
+            *("flux_point_errn", "flux_point_errp", "flux_point_ul"),
         )
     ]
     tables = ["runs.csv", "table_bkg_norm.csv", "table_bkg_norm.fits"]
     tables += ["runs.ecsv", "table_bkg_norm.ecsv"]
-    tables += ["off_statistics.csv", "off_histogram.csv"]
+    tables += ["psf.csv", "psf.ecsv", "off_statistics.csv", "off_histogram.csv"]
     tables += ["candidates.ecsv", "candidates.reg"]
     expected = [*images, *(f"{BAND}/{name}" for name in [*maps, *tables])]
     expected += ["runs.csv", "runs.ecsv", "exclusion_mask.fits"]

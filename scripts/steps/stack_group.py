@@ -1,5 +1,6 @@
 """Add up the images of a group of runs, in all energy bands of the field."""
 
+import numpy as np
 import pandas as pd
 
 from gammastack.files.bands import write_bands
@@ -75,6 +76,11 @@ def run(
         )
         for band, stack in stacks.items()
     }
-    points = {band: (stack.points, ()) for band, stack in stacks.items() if radii}
+    # There are none if no run is used.
+    points = {
+        band: (stack.points, ())
+        for band, stack in stacks.items()
+        if np.ndim(stack.points)
+    }
     integral = config["for_integral_flux"]
     write_bands(outputs["sums"], stacks, provenances, integral, points)
