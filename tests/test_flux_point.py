@@ -21,7 +21,7 @@ from gammastack.runs.images import run_images
 from gammastack.runs.point_exposure import point_exposure
 from gammastack.runs.run import RAD
 from gammastack.sky.geometry import ImageGeometry
-from gammastack.sky.kernels import disk_kernel
+from gammastack.sky.kernels import disk_kernel, radius_of_area
 from gammastack.sky.radius import Radius
 from gammastack.sky.strips import Strip
 from gammastack.stacking.containment import containment_table
@@ -104,7 +104,10 @@ def test_flux_of_a_point_source(runs, radius, distance):
     geometry, images = runs
     flux, disk = 1e-7, Radius(None, radius)
     stack, _ = stack_runs(
-        geometry, images[:1], bkg_norm=False, radii={"": disk.of_area(geometry)}
+        geometry,
+        images[:1],
+        bkg_norm=False,
+        radii={"": radius_of_area(disk.on(geometry), geometry)},
     )
     sums = final_images(stack.images)
     column, row = (
@@ -132,7 +135,11 @@ def test_circle_with_the_area_of_the_disk(runs):
     radius = Radius(None, 0.1)
     n_pixels = disk_kernel(radius.on(geometry)).sum()
     assert n_pixels == 81
-    assert_allclose(radius.of_area(geometry), 0.02 * np.sqrt(81 / np.pi), rtol=1e-6)
+    assert_allclose(
+        radius_of_area(radius.on(geometry), geometry),
+        0.02 * np.sqrt(81 / np.pi),
+        rtol=1e-6,
+    )
 
 
 def test_run_without_point_spread(runs):

@@ -9,6 +9,7 @@ from gammastack.files.header import Provenance, read_config, runs_table
 from gammastack.files.run import RunFile
 from gammastack.provenance.origin import Origin
 from gammastack.sky.geometry import ImageGeometry
+from gammastack.sky.kernels import radius_of_area
 from gammastack.sky.strips import positive
 from gammastack.stacking.run_table import run_table
 from gammastack.stacking.stack import stack_runs
@@ -51,13 +52,17 @@ def run(
     files = [RunFile(path, geometry) for path in inputs["runs"]]
     origin = origin.after([*origins, *(file.origin for file in files)])
     stacks, tables = {}, []
+    areas = {
+        suffix: radius_of_area(radius.on(geometry), geometry)
+        for suffix, radius in radii.items()
+    }
     for band in energy_bands:
         stacks[band], records = stack_runs(
             geometry,
             (file.images(band) for file in files),
             mask,
             part=geometry.around([file.geometry(band) for file in files]),
-            radii={name: one.of_area(geometry) for name, one in radii.items()},
+            radii=areas,
             **settings,
         )
         headers = [file.header(band) for file in files]

@@ -23,6 +23,19 @@ def disk_kernel(radius):
     return (elliptic_distance(x, y, (rx, ry)) <= 1).astype(float)
 
 
+def radius_of_area(radius, geometry):
+    """Return the radius in deg of a circle with the area of the pixels of a disk.
+
+    Parameters
+    ----------
+    radius : tuple of float
+        Of the disk, in pixels.
+    geometry : gammastack.sky.geometry.ImageGeometry
+    """
+    x, y = geometry.in_pixels(1.0)
+    return float(np.sqrt(disk_kernel(radius).sum() / (np.pi * x * y)))
+
+
 def reach(radius):
     """Return how many rows beyond a pixel its disk reaches."""
     return disk_kernel(radius).shape[0] // 2

@@ -2,10 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
-from gammastack.sky.kernels import disk_kernel
-
 
 class Radius(NamedTuple):
     """Radius of a correlation disk, in pixels or as an angle in deg; the other one is None."""
@@ -25,12 +21,6 @@ class Radius(NamedTuple):
         if self.angle is None:
             return f"{self.pixels:g} pix"
         return f"{self.angle:g} deg"
-
-    def of_area(self, geometry):
-        """Return the radius in deg of a circle with the area of the pixels of the disk."""
-        n_pixels = disk_kernel(self.on(geometry)).sum()
-        x, y = geometry.in_pixels(1.0)
-        return float(np.sqrt(n_pixels / (np.pi * x * y)))
 
     def on(self, geometry):
         """Return the radius in pixels along x and y of an image."""
