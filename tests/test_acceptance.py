@@ -41,7 +41,7 @@ from gammastack.dl3.simulate import (
 from gammastack.dl3.spectrum import power_law_integral
 from gammastack.errors import InputError
 from gammastack.files.gadf import write_hdus
-from gammastack.runs.background import background_image
+from gammastack.runs.background import background_cube
 from gammastack.runs.counts import select_events
 from gammastack.sky.exclusion import exclusion_mask
 from gammastack.sky.geometry import ImageGeometry, field_of_view
@@ -348,7 +348,7 @@ def test_background_image_is_that_of_the_true_response(simulated_store):
     view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, OFFSET_MAX))
     for band in BANDS:
         ours, theirs = (
-            background_image(bkg, observations[0], view, band)[view.selected]
+            background_cube(bkg, observations[0], view, [band])[0][view.selected]
             for bkg in (model, observations[0].bkg)
         )
         deviation = ours / theirs / norm - 1

@@ -38,7 +38,7 @@ from dl3_files import (
 from gammastack.dl3.hdus import HDUReference
 from gammastack.dl3.observation import GoodTimeIntervals, read_observation
 from gammastack.errors import InputError
-from gammastack.runs.background import background_image
+from gammastack.runs.background import background_cube
 from gammastack.runs.exposure import exposure_image
 from gammastack.sky.geometry import ImageGeometry, field_of_view
 from gammastack.sky.sphere import offset_coordinates, unit_vectors
@@ -349,7 +349,7 @@ def test_background_on_the_sky(tmp_path, keys, steepest):
     observation = read(tmp_path, hess_like(keys))
     geometry = ImageGeometry.create(POINTING, "icrs", "TAN", (2, 2), 0.5)
     view = field_of_view(geometry, *POINTING, (0, 1.9))
-    image = background_image(observation.bkg, observation, view, (1, 2))
+    image = background_cube(observation.bkg, observation, view, [(1, 2)])[0]
     rate = np.log(image / geometry.solid_angle())
     # Image columns grow to the west, rows to the north; bins of DETX and DETY: 1, 1.25 deg
     west, north = rate[1:3, 2] - rate[1:3, 1], rate[2, 1:3] - rate[1, 1:3]
@@ -398,7 +398,7 @@ def test_response_of_one_offset_bin_is_constant(tmp_path, kind):
     if kind == "aeff":
         image, _ = exposure_image(observation.aeff, 1.0, view, (1, 2), 2, True)
     else:
-        image = background_image(observation.bkg, observation, view, (1, 2))
+        image = background_cube(observation.bkg, observation, view, [(1, 2)])[0]
         image = image / geometry.solid_angle()
     assert_allclose(image, image[0, 0])
     assert image[0, 0] > 0

@@ -19,8 +19,8 @@ from gammastack.dl3.observation import (
 from gammastack.dl3.simulate import DEADC, ONTIME, effective_area
 from gammastack.dl3.spectrum import power_law_integral
 from gammastack.errors import InputError
-from gammastack.runs.background import background_image, zenith_angles
-from gammastack.runs.counts import counts_image, select_events
+from gammastack.runs.background import background_cube, zenith_angles
+from gammastack.runs.counts import counts_cube, select_events
 from gammastack.runs.exposure import exposure_image
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry, field_of_view
@@ -86,9 +86,9 @@ def test_counts_fall_with_their_pixel():
     vector = view.geometry.vectors(x, y)
     assert separation(vector, unit_vectors(83.63, 22.01)) < 2
     ra, dec = lonlat(vector)
-    assert counts_image(events(ra=ra, dec=dec), GTI, view, BAND).sum() == 0
+    assert counts_cube(events(ra=ra, dec=dec), GTI, view, [BAND])[0].sum() == 0
     center = events(ra=[83.63, 83.63, 12.0], dec=[22.01, 22.01, -60.0])
-    counts = counts_image(center, GTI, view, BAND)
+    counts = counts_cube(center, GTI, view, [BAND])[0]
     assert counts.sum() == 2 and counts.max() == 2
 
 
@@ -97,7 +97,7 @@ def test_expected_background_is_the_model(run):
     observation, _, model = run
     pointing = observation.pointing
     view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
-    image = background_image(observation.bkg, observation, view, BAND)
+    image = background_cube(observation.bkg, observation, view, [BAND])[0]
     shape = model.rate(1.0, -view.lon, view.lat)
     integral = power_law_integral(BAND, model.index, 1.0)
     expected = shape * integral * ONTIME * view.solid_angle
@@ -199,7 +199,7 @@ def test_altaz_background_follows_the_zenith(run):
     observation = replace(observation, gti=short)
     pointing = observation.pointing
     view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
-    image = background_image(observation.bkg, observation, view, BAND)
+    image = background_cube(observation.bkg, observation, view, [BAND])[0]
     lon, lat, height = SITE
     site = EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
     frame = AltAz(obstime=middle, location=site)
@@ -240,7 +240,7 @@ def test_longitude_of_the_field_of_view(run, alignment, sign):
     bkg = replace(observation.bkg, alignment=alignment)
     pointing = observation.pointing
     view = field_of_view(GEOMETRY, pointing.ra, pointing.dec, (0, 2))
-    image = background_image(bkg, observation, view, BAND)
+    image = background_cube(bkg, observation, view, [BAND])[0]
     expected = 9 * np.exp(0.2 * sign * view.lon + 0.3 * view.lat) * observation.ontime
     assert_allclose(image[view.selected] / view.solid_angle, expected, rtol=1e-9)
 

@@ -96,8 +96,13 @@ def test_outputs_of_a_step_for_all_radii():
         == {
             *("significance", "excess_corr", "flux_corr", "flux_corr_errn"),
             *("flux_corr_errp", "flux_corr_ul", "flux_corr_sensitivity"),
+            *("flux_point", "flux_point_errn", "flux_point_errp", "flux_point_ul"),
         }
     )
+    outputs = outputs_of("stack", field(radius=["0.1 deg", "0.2 deg"]))
+    in_band = of_band(outputs, "1TeV-10TeV")
+    path = "{field}/1TeV-10TeV/psf_containment_0.2deg.fits"
+    assert in_band["psf_containment_0.2deg"] == path
     assert second["flux_corr_ul"] == "{field}/{band}/flux_corr_ul_0.2deg.fits"
 
 
@@ -187,6 +192,7 @@ def test_path_of_each_final_product_leads_back_to_it():
         "table_bkg_norm_ecsv",
     )
     others["candidates"] = "candidates", "candidates_reg"
+    others["psf"] = "psf", "psf_ecsv"
     paths = list(final_products(own, ["0-90"]))
     assert len(paths) == len(set(paths))
     for path in paths:

@@ -117,8 +117,8 @@ def test_bands_and_radii_of_another_configuration_are_named(project):
     said = done.text.splitlines()
     (number,) = (n for n, line in enumerate(said) if "another configuration" in line)
     assert said[number + 1 : number + 3] == [
-        "  results/sky/10TeV-50TeV: 31 files",
-        "  results/sky/1TeV-10TeV: 7 files",
+        "  results/sky/10TeV-50TeV: 43 files",
+        "  results/sky/1TeV-10TeV: 12 files",
     ]
     bundle = open_bundle(project.folder / "results" / "sky")
     findings = verify(bundle, project.folder / "scripts", project.folder / "store")

@@ -265,6 +265,7 @@ def test_parameters_of_the_steps():
         "max_failed": True,
         "excluded": True,
         "has_exposure": True,
+        "point_radii": True,
         "background": False,
     }
     for step in STEPS:

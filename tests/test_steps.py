@@ -113,11 +113,16 @@ class Chain:
             inputs["mask"] = masks["exclusion_mask"]
         radii = field.radii if field.has_flux_point else {}
         groups = self.step(
-            "stack_group", inputs, "image", *NORM, params={"radii": radii}, group="all"
+            "stack_group",
+            inputs,
+            "image",
+            *NORM,
+            params={"point_radii": radii},
+            group="all",
         )
         settings = "image", "energy_bands", "background", "has_exposure"
         inputs = {"groups": [groups["sums"]]}
-        policy = {"max_failed": 0, "excluded": [], "radii": radii}
+        policy = {"max_failed": 0, "excluded": [], "point_radii": radii}
         self.stacked = self.step("stack", inputs, *settings, params=policy)
         if not field.has_background:
             return self
@@ -295,13 +300,14 @@ def test_groups_add_up_to_the_same(plain, simulated_store, tmp_path):
         halves.step(
             "stack_group",
             {"runs": runs, "mask": mask},
-            *("image", "radii", *NORM),
+            *("image", *NORM),
+            params={"point_radii": halves.field.radii},
             group=name,
         )["sums"]
         for name, runs in (("0", plain.runs[::2]), ("1", plain.runs[1::2]))
     ]
-    names = "image", "radii", "energy_bands", "background", "has_exposure"
-    policy = {"max_failed": 0, "excluded": []}
+    names = "image", "energy_bands", "background", "has_exposure"
+    policy = {"max_failed": 0, "excluded": [], "point_radii": halves.field.radii}
     halves.step("stack", {"groups": groups}, *names, params=policy)
     for name in ("counts", "n_runs"):
         assert_array_equal(halves.image(name), plain.image(name))

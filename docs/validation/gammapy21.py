@@ -9,7 +9,7 @@ from astropy.io import fits
 from gammastack.dl3.interpolation import log_centers
 from gammastack.dl3.irf import _interpolate
 from gammastack.dl3.observation import read_observation
-from gammastack.runs.counts import counts_image
+from gammastack.runs.counts import counts_cube
 from gammastack.runs.images import run_images
 from gammastack.sky.exclusion import exclusion_mask
 from gammastack.sky.geometry import ImageGeometry, field_of_view, icrs_position
@@ -84,8 +84,8 @@ def events_outside_gti(case, run):
     pointing = observation.pointing
     view = field_of_view(case.geometry, pointing.ra, pointing.dec, case.offset_band)
     events = observation.events
-    kept = counts_image(events, gti, view, case.band)
-    return kept - counts_image(events, observation.gti, view, case.band)
+    kept = counts_cube(events, gti, view, [case.band])[0]
+    return kept - counts_cube(events, observation.gti, view, [case.band])[0]
 
 
 def ring_of(case):
@@ -117,7 +117,7 @@ def gammapy_run(case, obs_id):
     rate = np.zeros(view.lon.shape)
     rate[covered] = bkg.band_rate(case.band, view.lon[covered], view.lat[covered])
     always = type(observation.gti)(np.array([-np.inf]), np.array([np.inf]))
-    counts = counts_image(observation.events, always, view, case.band)
+    counts = counts_cube(observation.events, always, view, [case.band])[0]
     model = view.image(view.solid_angle * observation.ontime * rate)
     return (
         case.on_field(view, counts),

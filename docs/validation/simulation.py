@@ -23,7 +23,7 @@ from gammastack.dl3.simulate import (
     simulated_runs,
 )
 from gammastack.files.gadf import write_hdus
-from gammastack.runs.counts import counts_image, select_events
+from gammastack.runs.counts import counts_cube, select_events
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry, field_of_view
 from gammastack.stacking.stack import final_images, stack_runs
@@ -169,7 +169,7 @@ class Experiment:
         return replace(
             images,
             obs_id=run.obs_id,
-            counts=counts_image(events, observation.gti, view, self.band),
+            counts=counts_cube(events, observation.gti, view, [self.band])[0],
             n_events=int(selected.sum()),
         )
 

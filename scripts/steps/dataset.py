@@ -23,13 +23,12 @@ def run(
     *,
     field,
     image,
-    axes,
-    binsz_irf,
+    dataset,
     max_failed,
     excluded,
 ):
     geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": binsz_irf})
+    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
     groups = [DatasetFile(path, geometry, irf_geometry) for path in inputs["groups"]]
     runs = pd.concat([group.runs for group in groups])
     runs = compare_runs(with_excluded(runs, excluded))
@@ -39,7 +38,7 @@ def run(
     warnings = [f"dataset: {failures_text(failures, n_runs)}"] if failures else []
     if text := none_used(runs.to_dict("records")):
         warnings.append(f"dataset: {text}")
-    axes = DatasetAxes.create(**axes)
+    axes = DatasetAxes.create(**dataset["axes"])
     empty = geometry.around([])
     summary = Stack.sum(
         empty, [Stack(empty, {}, **of_runs(group.header)) for group in groups]

@@ -20,8 +20,7 @@ def run(
     *,
     field,
     image,
-    axes,
-    binsz_irf,
+    dataset,
     ncounts_min,
     bkg_norm,
     bkg_scale_band,
@@ -29,7 +28,7 @@ def run(
     gradient,
 ):
     geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": binsz_irf})
+    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
     settings = {
         "ncounts_min": ncounts_min,
         "bkg_norm": bkg_norm,
@@ -58,7 +57,7 @@ def run(
         record = verdict.record(image, n_left_out if verdict.is_used else 0)
         records.append(record | {"energy_threshold": file.header["E_SAFE"]})
     table = run_table(records, [file.header for file in files], "dataset")
-    axes = DatasetAxes.create(**axes)
+    axes = DatasetAxes.create(**dataset["axes"])
     provenance = Provenance.of(
         summary,
         read_config(files[0].header) | config,

@@ -20,21 +20,21 @@ def run(
     index,
     image,
     offset_band,
-    axes,
-    binsz_irf,
+    dataset,
     safe_energy,
     acceptance_class=None,
 ):
     data = RunData(inputs, origin, obs_id, hdus, failure, index, acceptance_class)
     geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": binsz_irf})
+    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
     config = {
         "image": image,
         "offset_band": offset_band,
-        "dataset": {**axes, "binsz_irf": binsz_irf, "safe_energy": safe_energy},
+        "dataset": dataset,
+        "safe_energy": safe_energy,
         **data.config,
     }
-    axes = DatasetAxes.create(**axes)
+    axes = DatasetAxes.create(**dataset["axes"])
     made, reason = data.make(
         lambda observation: run_dataset(
             observation, geometry, irf_geometry, axes, offset_band, safe_energy

@@ -26,7 +26,7 @@ def run(
     offset_band,
     spectral_index,
     for_integral_flux,
-    safe_energy=None,
+    image_safe_energy=None,
     acceptance_class=None,
 ):
     data = RunData(inputs, origin, obs_id, hdus, failure, index, acceptance_class)
@@ -36,15 +36,15 @@ def run(
         "for_integral_flux": for_integral_flux,
     }
     config = {"image": image, "offset_band": offset_band, **spectrum, **data.config}
-    if safe_energy is not None:
-        config["safe_energy"] = safe_energy
+    if image_safe_energy is not None:
+        config["safe_energy"] = image_safe_energy
     images, reason = data.make(
         lambda observation: run_images(
             observation,
             geometry,
             bands.values(),
             offset_band,
-            safe_energy=safe_energy,
+            safe_energy=image_safe_energy,
             **spectrum,
         )
     )

@@ -44,7 +44,7 @@ def run(
     max_failed,
     excluded,
     has_exposure,
-    radii,
+    point_radii,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
@@ -77,12 +77,12 @@ def run(
             runs, paths.pop("runs_of_band"), paths.pop("runs_of_band_ecsv"), units
         )
         norms = {name: paths.pop(name) for name in NORMS if name in paths}
-        if radii:
+        if point_radii:
             units = {"r68": "deg", "r95": "deg"}
             table = containment_table(summary.points)
             write_table(table, paths.pop("psf"), paths.pop("psf_ecsv"), units)
         writer = ImageWriter(paths, geometry, _with_sum(provenance, 0), integral)
-        kinds = kinds_of_sums(background, has_exposure, radii)
+        kinds = kinds_of_sums(background, has_exposure, point_radii)
         n_counts = n_empty = 0
         for strip in strips(geometry.shape):
             part = geometry.rows(strip.rows)

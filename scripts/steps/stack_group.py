@@ -28,7 +28,7 @@ def run(
     bkg_scale_band,
     on_bad_bkg_scale,
     has_exposure,
-    radii,
+    point_radii,
     background=None,
 ):
     geometry = ImageGeometry.create(**image)
@@ -47,14 +47,12 @@ def run(
         mask = positive(rows, geometry.shape)
         config["exclusion_mask"] = read_config(header)["exclusion_mask"]
         origins.append(Origin.from_hdu(hdus["INPUTS"]))
-    if radii:
-        config["radii"] = [radius.label for radius in radii.values()]
     files = [RunFile(path, geometry) for path in inputs["runs"]]
     origin = origin.after([*origins, *(file.origin for file in files)])
     stacks, tables = {}, []
     areas = {
         suffix: radius_of_area(radius.on(geometry), geometry)
-        for suffix, radius in radii.items()
+        for suffix, radius in point_radii.items()
     }
     for band in energy_bands:
         stacks[band], records = stack_runs(

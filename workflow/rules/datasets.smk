@@ -11,16 +11,6 @@ def inputs_of_run_dataset(wildcards):
     }
 
 
-def axes_of(wildcards):
-    """Return the edges of the bins of a dataset, by axis."""
-    return field_of(wildcards).dataset["axes"]
-
-
-def binsz_irf_of(wildcards):
-    """Return the size of the pixels of responses in deg."""
-    return field_of(wildcards).dataset["binsz_irf"]
-
-
 for variant in variants("run_dataset"):
 
     rule:
@@ -47,8 +37,7 @@ for variant in variants("run_dataset"):
                 index=index_row,
                 image=of_field("image"),
                 offset_band=of_field("offset_band"),
-                axes=axes_of,
-                binsz_irf=binsz_irf_of,
+                dataset=of_field("dataset"),
                 safe_energy=of_field("safe_energy"),
                 acceptance_class=acceptance_class,
             ),
@@ -89,8 +78,7 @@ for variant in variants("dataset_group"):
                 upstream=[recipes_of_run_datasets, recipes_of_mask],
                 field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
-                axes=axes_of,
-                binsz_irf=binsz_irf_of,
+                dataset=of_field("dataset"),
                 ncounts_min=of_field("ncounts_min"),
                 bkg_norm=of_field("bkg_norm"),
                 bkg_scale_band=of_field("bkg_scale_band"),
@@ -135,8 +123,7 @@ for variant in variants("dataset"):
                 upstream=[recipes_of_dataset_groups],
                 field=lambda wildcards: wildcards.field,
                 image=of_field("image"),
-                axes=axes_of,
-                binsz_irf=binsz_irf_of,
+                dataset=of_field("dataset"),
                 max_failed=lambda wildcards: allowed_failures(wildcards.field),
                 excluded=lambda wildcards: excluded(wildcards.field),
             ),

@@ -29,12 +29,6 @@ def acceptance_class(wildcards):
     return "bkg_2d" if acceptance["shape"] == "radial" else "bkg_3d"
 
 
-def safe_energy_of_images(wildcards):
-    """Return how the energy threshold of a run is found, or None if it is not for images."""
-    field = field_of(wildcards)
-    return field.safe_energy if field.safe_images else None
-
-
 def with_extensions(outputs):
     """Return outputs that differ in their extensions, as a cache requires."""
     stem = os.path.commonprefix(list(outputs.values()))
@@ -75,7 +69,7 @@ for variant in variants("run_images"):
                 offset_band=of_field("offset_band"),
                 spectral_index=of_field("spectral_index"),
                 for_integral_flux=of_field("for_integral_flux"),
-                safe_energy=safe_energy_of_images,
+                image_safe_energy=of_field("image_safe_energy"),
                 acceptance_class=acceptance_class,
             ),
         run:

@@ -122,7 +122,7 @@ for variant in variants("stack_group"):
                 on_bad_bkg_scale=of_field("on_bad_bkg_scale"),
                 has_exposure=of_field("has_exposure"),
                 background=of_field("background"),
-                radii=radii_of_points,
+                point_radii=radii_of_points,
             ),
         run:
             perform(input, output, params, log)
@@ -163,7 +163,7 @@ for variant in variants("stack"):
                 energy_bands=of_field("energy_bands"),
                 background=of_field("background"),
                 has_exposure=of_field("has_exposure"),
-                radii=radii_of_points,
+                point_radii=radii_of_points,
                 max_failed=lambda wildcards: allowed_failures(wildcards.field),
                 excluded=lambda wildcards: excluded(wildcards.field),
             ),

@@ -76,8 +76,8 @@ class Field:
         Axes (for `gammastack.datasets.axes.DatasetAxes.create`) and ``binsz_irf`` in deg.
     safe_energy : dict
         For `gammastack.dl3.threshold.energy_threshold`.
-    safe_images : bool
-        Whether the threshold also holds for images.
+    image_safe_energy : dict or None
+        The same for images; None: they do not know of a threshold.
     dataset_responses : tuple of str
         Types of responses that only datasets need and the store has.
     """
@@ -110,7 +110,7 @@ class Field:
     max_bad_runs: int | str
     dataset: dict | None
     safe_energy: dict
-    safe_images: bool
+    image_safe_energy: dict | None
     dataset_responses: tuple = ("psf", "edisp")
 
     @property
@@ -119,7 +119,8 @@ class Field:
         aeff = ("aeff",) if self.has_exposure else ()
         bkg = ("bkg",) if self.has_irf_background else ()
         psf = ("psf",) if self.has_flux_point else ()
-        uses_bias = self.safe_images and "edisp-bias" in self.safe_energy["methods"]
+        methods = (self.image_safe_energy or {}).get("methods", ())
+        uses_bias = "edisp-bias" in methods
         return (*aeff, *bkg, *psf, *(("edisp",) if uses_bias else ()))
 
     @property
@@ -366,6 +367,7 @@ def _field(name, settings):
     if dataset and not settings["make_background_image"]:
         fail("dataset: it needs make_background_image: true")
     safe_energy = _safe_energy(settings["safe_energy"], key("safe_energy"))
+    above = safe_energy.pop("images")
     if acceptance:
         _require_acceptance_covers(dataset, safe_energy, bands, key("dataset"))
     return Field(
@@ -400,8 +402,8 @@ def _field(name, settings):
         on_bad_run=settings["on_bad_run"],
         max_bad_runs=settings["max_bad_runs"],
         dataset=dataset,
-        safe_images=safe_energy.pop("images"),
         safe_energy=safe_energy,
+        image_safe_energy=safe_energy if above else None,
     )
 
 

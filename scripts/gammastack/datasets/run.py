@@ -119,7 +119,7 @@ def _run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_en
             f"its energy threshold is {threshold:.3g} TeV, and no energy bin begins above it"
         )
     cubes = {
-        "counts": counts_cube(observation.events, observation.gti, view, axes.energy),
+        "counts": counts_cube(observation.events, observation.gti, view, axes.bands),
         "background": background_cube(
             observation.bkg, observation, view, axes.bands, ENERGY
         ),

@@ -11,11 +11,6 @@ from gammastack.errors import InputError
 ROTATION_STEP = 1.0
 
 
-def background_image(bkg, observation, view, band):
-    """Compute the expected background counts per pixel in a band, as `background_cube` does."""
-    return background_cube(bkg, observation, view, [band])[0]
-
-
 def background_cube(bkg, observation, view, bands, key="energy_bands"):
     """Compute the expected background counts per pixel in bands, before any normalisation.
 

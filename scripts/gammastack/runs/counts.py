@@ -35,13 +35,8 @@ def _in_band(values, band):
     return (values >= band[0]) & (values < band[1])
 
 
-def counts_image(events, gti, view, energy_band):
-    """Count the events per pixel in a band in TeV, as `counts_cube` does."""
-    return counts_cube(events, gti, view, energy_band)[0]
-
-
-def counts_cube(events, gti, view, edges):
-    """Count the events per energy bin and pixel, in the pixels that the offset band selects.
+def counts_cube(events, gti, view, bands):
+    """Count the events per energy band and pixel, in the pixels that the offset band selects.
 
     Events are kept or dropped with their pixel, so that counts, background and
     exposure cover the same sky.
@@ -51,17 +46,20 @@ def counts_cube(events, gti, view, edges):
     events : gammastack.dl3.observation.EventList
     gti : gammastack.dl3.observation.GoodTimeIntervals
     view : gammastack.sky.geometry.FieldOfView
-    edges : sequence of float
-        Of adjacent energy bins in TeV, lower edges included.
+    bands : sequence of tuple of float
+        In TeV, lower edges included.
 
     Returns
     -------
-    ndarray of int32, shape (n_bins, ny, nx)
+    ndarray of int32, shape (n_bands, ny, nx)
     """
-    use = gti.contains(events.time) & _in_band(events.energy, (edges[0], edges[-1]))
-    shape = len(edges) - 1, *view.geometry.shape
+    span = min(low for low, _ in bands), max(high for _, high in bands)
+    use = gti.contains(events.time) & _in_band(events.energy, span)
+    ny, nx = view.geometry.shape
     rows, columns, inside = view.geometry.pixel_index(events.ra[use], events.dec[use])
-    bins = np.searchsorted(edges, events.energy[use][inside], side="right") - 1
-    place = np.ravel_multi_index((bins, rows, columns), shape)
-    counts = np.bincount(place, minlength=np.prod(shape)).reshape(shape)
+    pixel, energy = rows * nx + columns, events.energy[use][inside]
+    counts = [
+        np.bincount(pixel[_in_band(energy, band)], minlength=ny * nx) for band in bands
+    ]
+    counts = np.reshape(counts, (len(bands), ny, nx))
     return np.where(view.selected, counts, 0).astype(np.int32)

@@ -5,8 +5,8 @@ import numpy as np
 from gammastack.dl3.interpolation import EDGE_TOLERANCE
 from gammastack.dl3.threshold import energy_threshold, offset_of_center
 from gammastack.errors import NotCoveredError
-from gammastack.runs.background import background_image
-from gammastack.runs.counts import counts_image, select_events
+from gammastack.runs.background import background_cube
+from gammastack.runs.counts import counts_cube, select_events
 from gammastack.runs.exposure import exposure_at, exposure_image
 from gammastack.runs.point_exposure import point_exposure
 from gammastack.runs.run import RunImages
@@ -48,34 +48,32 @@ def run_images(
     """
     pointing = observation.pointing
     view = field_of_view(geometry, pointing.ra, pointing.dec, offset_band)
-
     threshold = 0.0
     if safe_energy is not None:
         offset = offset_of_center(geometry, pointing, view.offset_max)
         threshold = energy_threshold(observation, offset, **safe_energy)
-
+    reasons = {
+        band: _why_not(observation, band, view.offset_max, threshold)
+        for band in energy_bands
+    }
+    covered = [band for band, reason in reasons.items() if not reason]
+    made = dict(
+        zip(
+            covered,
+            _images(observation, view, covered, spectral_index, for_integral_flux),
+            strict=True,
+        )
+    )
+    in_field = select_events(
+        observation.events, observation.gti, pointing, (0, np.inf), offset_band
+    )
+    energy = observation.events.energy[in_field]
     start, stop = (time.utc.isot for time in (observation.start, observation.stop))
 
     def one_band(band):
-        if band[0] < threshold * (1 - EDGE_TOLERANCE):
-            raise NotCoveredError(
-                f"the band begins below its energy threshold, {threshold:.3g} TeV"
-            )
-        events = observation.events, observation.gti
-        n_events = np.sum(select_events(*events, pointing, band, offset_band))
-        bkg, exposure, on_axis, of_points = None, None, 0.0, None
-        if observation.bkg is not None:
-            bkg = background_image(observation.bkg, observation, view, band)
-        if observation.aeff is not None:
-            spectrum = band, spectral_index, for_integral_flux
-            area = observation.aeff, observation.livetime
-            exposure, on_axis = exposure_image(*area, view, *spectrum)
-            if observation.psf is not None:
-                of_points = point_exposure(
-                    *(observation, view.offset_max, band, spectral_index),
-                    lambda offset: exposure_at(offset, *area, *spectrum),
-                )
-        counts = counts_image(*events, view, band)
+        if reasons[band]:
+            identity = observation.obs_id, geometry, pointing.ra, pointing.dec
+            return RunImages.unused(*identity, "dropped", reasons[band])
         return RunImages(
             obs_id=observation.obs_id,
             start=start,
@@ -83,24 +81,55 @@ def run_images(
             livetime=observation.livetime,
             ontime=observation.ontime,
             geometry=view.geometry,
-            n_events=int(n_events),
+            n_events=int(np.sum((energy >= band[0]) & (energy < band[1]))),
             n_pixels=int(view.selected.sum()),
             ra=pointing.ra,
             dec=pointing.dec,
-            exposure_on_axis=on_axis,
-            counts=counts,
-            bkg=bkg,
-            exposure=exposure,
             telescope=observation.telescope,
             instrument=observation.instrument,
-            point_exposure=of_points,
+            **made[band],
         )
 
-    def one_band_if_covered(band):
-        try:
-            return one_band(band)
-        except NotCoveredError as error:
-            identity = observation.obs_id, geometry, pointing.ra, pointing.dec
-            return RunImages.unused(*identity, "dropped", str(error))
+    return [one_band(band) for band in energy_bands]
 
-    return [one_band_if_covered(band) for band in energy_bands]
+
+def _why_not(observation, band, offset_max, threshold):
+    """Return why a run has no images in a band, or nothing."""
+    if band[0] < threshold * (1 - EDGE_TOLERANCE):
+        return f"the band begins below its energy threshold, {threshold:.3g} TeV"
+    try:
+        for response in (observation.bkg, observation.aeff, observation.psf):
+            if response is not None:
+                response.require(band, offset_max)
+    except NotCoveredError as error:
+        return str(error)
+    return ""
+
+
+def _images(observation, view, bands, spectral_index, for_integral_flux):
+    """Yield the images of each band; events and background model are looked at once."""
+    if not bands:
+        return
+    counts = counts_cube(observation.events, observation.gti, view, bands)
+    bkg = [None] * len(bands)
+    if observation.bkg is not None:
+        bkg = background_cube(observation.bkg, observation, view, bands)
+    for band, *images in zip(bands, counts, bkg, strict=True):
+        made = dict(zip(("counts", "bkg"), images, strict=True))
+        if observation.aeff is not None:
+            spectrum = band, spectral_index, for_integral_flux
+            made |= _exposures(observation, view, *spectrum)
+        yield made
+
+
+def _exposures(observation, view, band, spectral_index, for_integral_flux):
+    spectrum = band, spectral_index, for_integral_flux
+    area = observation.aeff, observation.livetime
+    exposure, on_axis = exposure_image(*area, view, *spectrum)
+    made = {"exposure": exposure, "exposure_on_axis": on_axis}
+    if observation.psf is not None:
+        made["point_exposure"] = point_exposure(
+            *(observation, view.offset_max, band, spectral_index),
+            lambda offset: exposure_at(offset, *area, *spectrum),
+        )
+    return made

@@ -90,8 +90,8 @@ class RunImages:
     n_pixels: int
     ra: float
     dec: float
-    exposure_on_axis: float
     counts: np.ndarray
+    exposure_on_axis: float = 0.0
     bkg: np.ndarray | None = None
     exposure: np.ndarray | None = None
     telescope: str = ""
