@@ -1,14 +1,21 @@
 """Datasets: cubes against closed forms and gammapy 2.1, sums, files, and the workflow."""
 
+import os
+import re
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from astropy.io import fits
 from astropy.table import Table
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
 from dl3_files import edit, refused
+from gammastack.archive.bundle import open_bundle
+from gammastack.archive.compare import compare
 from gammastack.config.fields import read_config
 from gammastack.config.image_size import require_memory
 from gammastack.datasets.axes import DatasetAxes
@@ -27,7 +34,7 @@ from gammastack.files.dataset import DatasetFile
 from gammastack.runs.images import run_images
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.norm import fit_bkg_norm
-from project import BAND, RUNS
+from project import BAND, ROOT, RUNS, Project
 
 ALL = hdu_types(("aeff", "bkg", "psf", "edisp"))
 IMAGE = {"center": (83.63, 22.01), "frame": "icrs", "projection": "TAN"}
@@ -430,6 +437,10 @@ def test_bad_run_and_one_without_a_response(with_dataset, tmp_path):
     assert "dataset: 2 of 4 runs cannot be used" in done.text
     maps = pd.read_csv(project.folder / "results" / "sky" / BAND / "runs.csv")
     assert maps["status"].tolist() == ["used"] * 4
+    old, new = (
+        open_bundle(one.folder / "results" / "sky") for one in (with_dataset, project)
+    )
+    assert "dataset.fits.gz" in compare(old, new).sections["Tables"]
 
 
 def test_store_without_point_spread(with_dataset, tmp_path):
@@ -453,3 +464,20 @@ def test_run_is_dropped_in_bands_below_its_threshold(with_dataset, tmp_path):
     runs = pd.read_csv(project.folder / "results" / "sky" / BAND / "runs.csv")
     assert runs["status"].tolist() == ["dropped"] * 4
     assert "the band begins below its energy threshold, 1.5 TeV" in runs["reason"][0]
+
+
+def test_example_of_a_fit(hess_store, tmp_path):
+    """The fit of gammapy on its own dataset of these runs: index and position within 0.1 errors."""
+    python = os.environ.get("GAMMAPY_PYTHON")
+    if python is None:
+        pytest.skip("needs gammapy in the environment of $GAMMAPY_PYTHON")
+    howto = ROOT / "docs" / "howto"
+    settings = yaml.safe_load((howto / "crab.yaml").read_text())
+    project = Project(tmp_path / "project", settings)
+    assert project.snakemake("results/crab/dataset.fits.gz").code == 0
+    command = [python, howto / "crab_spectrum.py"]
+    text = subprocess.check_output(command, cwd=project.folder, text=True)
+    fitted = dict(re.findall(r"^(\w+) (\S+) \+-", text, re.MULTILINE))
+    assert float(fitted["index"]) == pytest.approx(2.8299, abs=0.0057)
+    assert float(fitted["amplitude"]) == pytest.approx(4.843e-11, abs=0.018e-11)
+    assert (project.folder / "residuals.png").stat().st_size > 10_000

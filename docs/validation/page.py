@@ -10,9 +10,11 @@ from validation import (
     candidates,
     counting,
     crab,
+    datasets,
     empty_fields,
     peers,
     performance,
+    point_sources,
     real_fields,
     sources,
     wide_band,
@@ -45,10 +47,12 @@ def sections(folder):
     yield wide_band.section
     yield backgrounds.section
     yield candidates.section
+    yield point_sources.section
     yield lambda: REAL
     yield lambda: real_fields.section(folder)
     yield lambda: peers.section(folder)
     yield crab.section
+    yield datasets.section
     yield performance.section
 
 

@@ -59,6 +59,7 @@ def example(model):
         path = Path(folder) / "run.fits"
         write_hdus(path, observation_hdus(run, model, [], seed=0))
         classes = {"events": "events", "gti": "gti", "aeff": "aeff_2d", "bkg": "bkg_3d"}
+        classes["psf"] = "psf_3gauss"
         return read_observation(
             run.obs_id,
             {

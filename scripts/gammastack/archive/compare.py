@@ -2,9 +2,11 @@
 
 import json
 import warnings
+import zlib
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from math import isclose
 from textwrap import fill
@@ -14,6 +16,7 @@ import pandas as pd
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
+from gammastack.archive.bundle import MAX_BYTES, MAX_RATIO
 from gammastack.archive.settings import flat
 from gammastack.errors import InputError
 from gammastack.files.fits import parse
@@ -28,8 +31,9 @@ TOLD = (
     *("BUNIT", "CONFIG", "CODE", "PACKAGES", "CREATOR", "CHECKSUM", "DATASUM"),
     *("status", "bkg_scale"),
 )
-# Tables as text
+# Tables as text, and datasets
 TEXTS = (".csv", ".ecsv", ".reg")
+PACKED = ".fits.gz"
 (RUNS, CONFIG, CODE, MISSING, NORMS, MAPS, TABLES, OTHER) = SECTIONS = (
     "Runs",
     "Configuration",
@@ -125,6 +129,10 @@ def compare(a, b):
     for name in changed:
         if name.endswith(TEXTS):
             statements[TABLES][name].add(name)
+            continue
+        if name.endswith(PACKED):
+            if _cubes(a, name) != _cubes(b, name):
+                statements[TABLES][name].add(name)
             continue
         old, new = _read(a, name), _read(b, name)
         with _named(name):
@@ -242,7 +250,8 @@ def norm_difference(old, new):
 
 def _names(bundle):
     """Return maps and tables of a result, and those that are left over in its folder."""
-    names = {name for name in bundle.products() if name.endswith((".fits", *TEXTS))}
+    endings = (".fits", PACKED, *TEXTS)
+    names = {name for name in bundle.products() if name.endswith(endings)}
     if not names:
         raise InputError(f"{bundle.path}: there are no maps and no tables in it")
     made = names
@@ -269,6 +278,22 @@ def _is_map(name):
 
 def _content(bundle, name):
     return bundle.read(bundle.product(name))
+
+
+def _cubes(bundle, name):
+    """Return hashes of the data of a dataset, by the name of the HDU."""
+    content = _content(bundle, name)
+    limit = max(MAX_BYTES, MAX_RATIO * len(content))
+    try:
+        unpacked = zlib.decompressobj(zlib.MAX_WBITS + 16).decompress(content, limit)
+        return {
+            key: sha256(hdu.content[hdu.start :]).digest()
+            for key, hdu in parse(unpacked).items()
+            if key != "INPUTS"
+        }
+    # A damaged file can cause any error.
+    except Exception as error:
+        raise InputError(f"{bundle.path}: {name} is damaged ({error})") from error
 
 
 def _read(bundle, name):
