@@ -440,7 +440,7 @@ def test_bad_run_and_one_without_a_response(with_dataset, tmp_path):
     old, new = (
         open_bundle(one.folder / "results" / "sky") for one in (with_dataset, project)
     )
-    assert "dataset.fits.gz" in compare(old, new).sections["Tables"]
+    assert "dataset.fits.gz" in compare(old, new).sections["Tables"][0]
 
 
 def test_store_without_point_spread(with_dataset, tmp_path):

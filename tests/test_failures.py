@@ -19,7 +19,9 @@ SAID = {"killed": "a worker process was killed", "full": "OSError", "terminated"
 # Each fault in each step, when a single map is asked for, and some by default
 FAULTS = [
     ((), ["killed", "full", "terminated", "killed"]),
-    ((MAP,), ["killed", "full", "terminated", "killed"]),
+    pytest.param(
+        (MAP,), ["killed", "full", "terminated", "killed"], marks=pytest.mark.slow
+    ),
     pytest.param(
         (MAP,), ["full", "terminated", "killed", "full"], marks=pytest.mark.slow
     ),

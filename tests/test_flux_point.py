@@ -100,7 +100,7 @@ def runs(simulated_store):
 @pytest.mark.parametrize("radius", [0.1, 0.3])
 @pytest.mark.parametrize("distance", [0, 0.7, 1.5])
 def test_flux_of_a_point_source(runs, radius, distance):
-    """The counts expected of it, in pixels, give its flux within 1 %, at any offset."""
+    """The counts expected of it, in pixels, give its flux within 0.3 %, at any offset."""
     geometry, images = runs
     flux, disk = 1e-7, Radius(None, radius)
     stack, _ = stack_runs(
@@ -121,7 +121,7 @@ def test_flux_of_a_point_source(runs, radius, distance):
     maps = MapsInDisks(disk.on(geometry), 0.95, 5).maps(
         sums, np.ones(geometry.shape, bool), Strip(rows, rows)
     )
-    assert_allclose(maps["flux_point"][source], flux, rtol=0.01)
+    assert_allclose(maps["flux_point"][source], flux, rtol=0.003)
     if radius == 0.1:
         assert maps["flux_corr"][source] < 0.8 * flux
     ratio = maps["flux_point"][source] / maps["flux_corr"][source]
@@ -169,8 +169,9 @@ def test_products(built):
     folder = built.folder / "results" / "sky" / BAND
     with fits.open(folder / "psf_containment.fits") as hdus:
         part = hdus[0].data
-    # The disk of 0.2 deg has 49 pixels of 0.05 deg.
-    expected = 1 - np.exp(-0.5 * 49 * 0.05**2 / np.pi / PSF_SIGMA**2)
+    # The disk of 0.2 deg has 49 pixels of 0.05 deg, which blur the point spread.
+    variance = PSF_SIGMA**2 + 0.05**2 / 12
+    expected = 1 - np.exp(-0.5 * 49 * 0.05**2 / np.pi / variance)
     assert_allclose(part[30, 30], expected, rtol=1e-3)
     table = pd.read_csv(folder / "psf.csv")
     assert_allclose(table["r68"], PSF_SIGMA * np.sqrt(-2 * np.log(0.32)), rtol=2e-3)

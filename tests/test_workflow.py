@@ -416,7 +416,7 @@ MOMENTS = [(half + random_numbers.random()) / 2 for half in range(2)]
     "number, moment",
     [
         (signal.SIGINT, "first run"),
-        (signal.SIGKILL, "first run"),
+        pytest.param(signal.SIGKILL, "first run", marks=pytest.mark.slow),
         *(
             pytest.param(number, moment, marks=pytest.mark.slow)
             for number, moment in zip(

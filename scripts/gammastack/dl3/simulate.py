@@ -237,13 +237,15 @@ def responses(model):
     migra = np.linspace(0.2, 1.8, 81)
     pdf = np.exp(-0.5 * ((_centers(migra) - 1) / ENERGY_RESOLUTION) ** 2)
     pdf /= np.sum(pdf * np.diff(migra))
-    matrix = np.broadcast_to(pdf[:, None], (1, len(pdf), len(e)))
+    # It is the same everywhere, but gammapy needs two bins of the offset.
+    halves = offset[[0, len(offset) // 2, -1]]
+    matrix = np.broadcast_to(pdf[:, None], (2, len(pdf), len(e)))
     edisp = _response(
         "EDISP",
         {
             **_axis("ENERG", energy, u.TeV),
             **_axis("MIGRA", migra, u.one),
-            **_axis("THETA", offset[[0, -1]], u.deg),
+            **_axis("THETA", halves, u.deg),
             "MATRIX": matrix[None].astype(np.float32),
         },
         ("EDISP", full, "EDISP_2D"),

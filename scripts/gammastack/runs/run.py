@@ -10,6 +10,8 @@ from gammastack.sky.sphere import separation, unit_vectors
 
 # Angles in deg within which the part of the point spread is known; the last one has all.
 RAD = np.concatenate([np.linspace(0, 1, 101), [1.25, 1.5, 2, 3, 5]])
+# In deg, for the derivatives of the part
+STEP = 0.02
 # In deg: this is between two pixels at which the part is looked up, the others are between.
 GRID = 0.15
 
@@ -35,14 +37,34 @@ class PointExposure:
         nodes = np.linspace(0, self.offset_max, len(self.table))
         return np.stack([np.interp(offset, nodes, row) for row in self.table.T], axis=1)
 
-    def part(self, radius, offset):
-        """Return the part of the point spread (n,) in a disk at offsets (n,), angles in deg."""
+    def part(self, radius, offset, blur=0.0):
+        """Return the part of the point spread in a disk.
+
+        Parameters
+        ----------
+        radius : float
+            In deg.
+        offset : ndarray, shape (n,)
+            In deg.
+        blur : float
+            Variance in deg2, along each axis, of what else moves the events: the pixels. To
+            first order it adds ``blur / 2 (C'' - C' / radius)`` to the part C.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         total = self.table[:, -1:]
         parts = np.divide(
             self.table, total, out=np.zeros_like(self.table), where=total > 0
         )
-        at_radius = PchipInterpolator(RAD, parts, axis=1)(min(radius, RAD[-1]))
-        return np.interp(offset, np.linspace(0, self.offset_max, len(parts)), at_radius)
+        step = min(STEP, radius / 2)
+        radii = np.clip(radius + step * np.array([-1, 0, 1]), 0, RAD[-1])
+        inner, part, outer = PchipInterpolator(RAD, parts, axis=1)(radii).T
+        slope = (outer - inner) / (2 * step)
+        curvature = (outer - 2 * part + inner) / step**2
+        part = np.clip(part + blur / 2 * (curvature - slope / radius), 0, 1)
+        return np.interp(offset, np.linspace(0, self.offset_max, len(part)), part)
 
 
 @dataclass(frozen=True)
@@ -183,7 +205,10 @@ class RunImages:
         offset = separation(vectors, unit_vectors(self.ra, self.dec))
         # Off the sky there are no pixels of the run.
         offset = np.nan_to_num(offset, nan=self.point_exposure.offset_max)
-        part = self.point_exposure.part(radius, offset.ravel()).reshape(offset.shape)
+        # Events are where their pixels are: a square has the variance size^2 / 12.
+        blur = np.sum(1 / np.square(self.geometry.in_pixels(1.0))) / 24
+        part = self.point_exposure.part(radius, offset.ravel(), blur)
+        part = part.reshape(offset.shape)
         rows = _between(y, self.geometry.shape[0])
         columns = _between(x, self.geometry.shape[1])
         return rows @ part @ columns.T
