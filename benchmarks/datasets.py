@@ -39,6 +39,7 @@ def main():
         "--gammapy-python", help="python of an environment with gammapy"
     )
     parser.add_argument("--data", default=os.environ.get("GAMMAPY_DATA"), type=Path)
+    parser.add_argument("--oversampling", type=int, help="of gammapy's background")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--fields", help="names with commas between, instead of all")
@@ -50,7 +51,8 @@ def main():
         rows = {name: [time[name] for time in times] for name in times[0]}
         if arguments.gammapy_python:
             name = f"gammapy 2.1, {arguments.cores} jobs"
-            rows[name] = [project.gammapy(arguments.gammapy_python)]
+            peer = arguments.gammapy_python, arguments.oversampling
+            rows[name] = [project.gammapy(*peer)]
         print(table(rows))
 
 
@@ -98,12 +100,14 @@ class Datasets:
         log = self.scratch / f"log{number}"
         return measure([*map(str, command)], log, cwd=self.folder, env=self.environment)
 
-    def gammapy(self, python):
+    def gammapy(self, python, oversampling):
         """Measure gammapy once."""
         path = self.scratch / "fields.json"
         path.write_text(json.dumps({name: values for name, values in self.fields()}))
         command = [python, HERE / "gammapy_datasets.py", path, self.scratch / "gammapy"]
         command += ["--jobs", str(self.cores)]
+        if oversampling:
+            command += ["--oversampling", str(oversampling)]
         for attempt in range(ATTEMPTS):
             try:
                 return measure(

@@ -74,7 +74,7 @@ class Stack:
     telescope, instrument : str
         All names of those of the runs, in the order of the alphabet.
     points : ndarray, shape (3, n_rad), or 0
-        Exposures for point sources within angles (see `gammastack.runs.run.RAD`): on axis, at
+        Exposures for point sources within angles (see ``gammastack.runs.run.RAD``): on axis, at
         `OFFSET`, and at the centre of the image.
     """
 
