@@ -481,3 +481,20 @@ def test_example_of_a_fit(hess_store, tmp_path):
     assert float(fitted["index"]) == pytest.approx(2.8299, abs=0.0057)
     assert float(fitted["amplitude"]) == pytest.approx(4.843e-11, abs=0.018e-11)
     assert (project.folder / "residuals.png").stat().st_size > 10_000
+
+
+def test_axes_that_one_run_does_not_cover(with_dataset, tmp_path):
+    """Its energy dispersion ends at 10 TeV; the reason names the file without its folder."""
+    project = with_dataset.copy(tmp_path / "project")
+    path = project.folder / "store" / "run_1002.fits"
+    with fits.open(path, mode="update") as hdus:
+        data = edit(hdus["EDISP"]).data
+        for name in ("ENERG_LO", "ENERG_HI"):
+            data[name] = data[name] / 20
+    done = project.snakemake("results/sky/dataset.fits.gz")
+    assert done.code == 0, done.text
+    run = runs_of(project).set_index("OBS_ID").loc[1002]
+    assert run["status"] == "dropped"
+    assert run["reason"].startswith(
+        "run_1002.fits[EDISP]: dataset: energy_true: 0.5 TeV"
+    )

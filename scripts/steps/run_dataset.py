@@ -1,7 +1,10 @@
 """Make the dataset of one run, before any norm of its background."""
 
+from dataclasses import replace
+
 from gammastack.datasets.axes import DatasetAxes
 from gammastack.datasets.run import run_dataset, unused
+from gammastack.errors import without_folders
 from gammastack.files.dataset import CUBES, write_dataset
 from gammastack.files.header import Provenance
 from gammastack.files.run import run_cards
@@ -43,7 +46,8 @@ def run(
     if made is None:
         identity = obs_id, geometry, irf_geometry, data.pointing
         made = unused(*identity, "failed", reason)
-    image = made.image
+    reason = without_folders(made.image.reason, data.paths)
+    image = replace(made.image, reason=reason)
     provenance = Provenance.of(
         image,
         config,
