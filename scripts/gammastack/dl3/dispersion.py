@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from gammastack.dl3.interpolation import (
+    Response,
     centers,
     covers,
     interpolation_matrix,
     log_centers,
-    require_band,
-    require_offset,
 )
 from gammastack.errors import InputError
 
 
 @dataclass(frozen=True)
-class EnergyDispersion2D:
+class EnergyDispersion2D(Response):
     """Probability density of reconstructed over true energy, at true energy and offset.
 
     It is linear between its nodes in log E and in the offset.
@@ -43,16 +42,6 @@ class EnergyDispersion2D:
     def __post_init__(self):
         if not np.all(np.isfinite(self.matrix)):
             raise InputError(f"{self.where}: MATRIX has values that are not finite")
-
-    @property
-    def offset_max(self):
-        """Return the largest offset in deg that it covers."""
-        return float(self.offset[1][-1])
-
-    def require(self, band, offset_max, key="energy_bands"):
-        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        require_band(self.energy, band, self.where, key)
-        require_offset(self.offset_max, offset_max, self.where)
 
     @property
     def integral(self):

@@ -49,30 +49,34 @@ def covers(axis, x):
     return (x >= low * (1 - EDGE_TOLERANCE)) & (x <= high * (1 + EDGE_TOLERANCE))
 
 
-def require_band(axis, band, where, key="energy_bands"):
-    """Raise `NotCoveredError` if a band in TeV is not inside an energy axis.
+class Response:
+    """What responses share: the axes ``energy`` and ``offset``, and ``where`` they come from."""
 
-    Parameters
-    ----------
-    axis : tuple of ndarray
-        Lower and upper bin edges in TeV.
-    band : tuple of float
-    where : str
-        File and HDU of the response.
-    key : str
-        Of the configuration that gives the band.
-    """
-    if not covers(axis, np.asarray(band)).all():
-        raise NotCoveredError(
-            f"{where}: {key}: {band[0]:g} TeV to {band[1]:g} TeV is not inside the energy"
-            f" axis of the response, {axis[0][0]:g} TeV to {axis[1][-1]:g} TeV"
-        )
+    @property
+    def offset_max(self):
+        """Return the largest offset in deg that it covers."""
+        return float(self.offset[1][-1])
 
+    def require(self, band, offset_max, key="energy_bands"):
+        """Raise `NotCoveredError` if the response does not cover a band or an offset.
 
-def require_offset(largest, offset_max, where):
-    """Raise `NotCoveredError` if an offset in deg is beyond the largest one of a response."""
-    if offset_max > largest * (1 + EDGE_TOLERANCE):
-        raise NotCoveredError(
-            f"{where}: offset_band: {offset_max:g} deg is beyond the response, which ends"
-            f" at {largest:g} deg"
-        )
+        Parameters
+        ----------
+        band : tuple of float
+            In TeV.
+        offset_max : float
+            In deg.
+        key : str
+            Of the configuration that gives the band.
+        """
+        if not covers(self.energy, np.asarray(band)).all():
+            low, high = self.energy[0][0], self.energy[1][-1]
+            raise NotCoveredError(
+                f"{self.where}: {key}: {band[0]:g} TeV to {band[1]:g} TeV is not inside the"
+                f" energy axis of the response, {low:g} TeV to {high:g} TeV"
+            )
+        if offset_max > self.offset_max * (1 + EDGE_TOLERANCE):
+            raise NotCoveredError(
+                f"{self.where}: offset_band: {offset_max:g} deg is beyond the response, which"
+                f" ends at {self.offset_max:g} deg"
+            )

@@ -14,12 +14,11 @@ import numpy as np
 from scipy.special import exprel
 
 from gammastack.dl3.interpolation import (
+    Response,
     centers,
     interpolation_matrix,
     line,
     log_centers,
-    require_band,
-    require_offset,
 )
 from gammastack.dl3.spectrum import exponential_integral
 from gammastack.errors import InputError
@@ -43,7 +42,7 @@ def _band_nodes(nodes, *bands):
 
 
 @dataclass(frozen=True)
-class EffectiveArea2D:
+class EffectiveArea2D(Response):
     """Effective area as a function of true energy and offset.
 
     Attributes
@@ -73,16 +72,6 @@ class EffectiveArea2D:
     @cached_property
     def _area(self):
         return np.clip(self.area, 0, None)
-
-    @property
-    def offset_max(self):
-        """Return the largest offset in deg that it covers."""
-        return float(self.offset[1][-1])
-
-    def require(self, band, offset_max, key="energy_bands"):
-        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        require_band(self.energy, band, self.where, key)
-        require_offset(self.offset_max, offset_max, self.where)
 
     def _at_offset(self, by_offset, offset):
         """Interpolate values (n_offset, ...) at the offset nodes to `offset` (n,)."""
@@ -217,7 +206,7 @@ def _integrals_log_log(log_rate, u, bands):
     return np.where(np.array(rates) > NO_RATE, rates, 0.0)
 
 
-class _Background:
+class _Background(Response):
     """Treatment of energy that `Background2D` and `Background3D` share."""
 
     def _require_rate(self):
@@ -291,16 +280,6 @@ class Background2D(_Background):
         self._require_rate()
 
     @property
-    def offset_max(self):
-        """Return the largest offset in deg that it covers."""
-        return float(self.offset[1][-1])
-
-    def require(self, band, offset_max, key="energy_bands"):
-        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        require_band(self.energy, band, self.where, key)
-        require_offset(self.offset_max, offset_max, self.where)
-
-    @property
     def solid_angles(self):
         """Return the solid angles (n_offset,) of the bins in sr."""
         low, high = np.radians(self.offset)
@@ -346,11 +325,6 @@ class Background3D(_Background):
                 f"{self.where}: FOVALIGN = {self.alignment} is not known; it must be one"
                 f" of {', '.join(FOV_ALIGNMENTS)}"
             )
-
-    def require(self, band, offset_max, key="energy_bands"):
-        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        require_band(self.energy, band, self.where, key)
-        require_offset(self.offset_max, offset_max, self.where)
 
     @property
     def is_centred(self):

@@ -12,28 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from gammastack.dl3.interpolation import (
+    Response,
     centers,
     covers,
     interpolation_matrix,
     log_centers,
-    require_band,
-    require_offset,
 )
 from gammastack.errors import InputError
 
 
-class _PointSpread:
-    """What all point spread functions share: the axes ``energy`` and ``offset``."""
-
-    @property
-    def offset_max(self):
-        """Return the largest offset in deg that it covers."""
-        return float(self.offset[1][-1])
-
-    def require(self, band, offset_max, key="energy_bands"):
-        """Raise `NotCoveredError` if a band in TeV or an offset in deg is not covered."""
-        require_band(self.energy, band, self.where, key)
-        require_offset(self.offset_max, offset_max, self.where)
+class _PointSpread(Response):
+    """What all point spread functions share."""
 
     def _require_finite(self, values, column):
         if not np.all(np.isfinite(values)):
