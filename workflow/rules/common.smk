@@ -34,7 +34,11 @@ from pool import Pool, WorkerKilled, run_here
 if is_process_of_one_job:
     call = run_here
 else:
-    steps = ["run_images", "stack_group", "stack", "maps", "report", "run_dataset"]
+    steps = ["run_images", "stack_group", "stack", "maps", "run_dataset"]
+    # Whoever names a map or a dataset wants no page: what draws it takes as long to import
+    # as all the others.
+    if not any(target.endswith((".fits", ".fits.gz")) for target in sys.argv):
+        steps.append("report")
     pool = Pool(number_of_workers, steps)
     call = pool.run
     # While the processes get ready, the workflow is planned. A dry run needs none.
