@@ -2,7 +2,8 @@
 
     python benchmarks/datasets.py --gammapy-python gammapy-env/bin/python
 
-gammapy keeps nothing: after one more run it needs the time of all again.
+gammapy keeps nothing: after one more run it needs the time of all again. With ``--runs 100 400``
+it tells instead what a dataset of as many simulated runs takes.
 """
 
 import argparse
@@ -29,6 +30,7 @@ DATASET = {
     "energy": {"min": "0.5 TeV", "max": "50 TeV", "bins": 12},
     "energy_true": {"min": "0.3 TeV", "max": "100 TeV", "bins": 24},
 }
+DEMO = "config/config.yaml"
 # It is added to the others.
 NEW_RUN = "crab", 23592
 
@@ -43,9 +45,13 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--fields", help="names with commas between, instead of all")
+    parser.add_argument("--runs", type=int, nargs="+", help="simulated ones instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
+        if arguments.runs:
+            print(table(dict(growth(scratch, arguments))))
+            return
         project = Datasets(scratch, arguments)
         times = [project.repeat(number) for number in range(arguments.repeats)]
         rows = {name: [time[name] for time in times] for name in times[0]}
@@ -134,6 +140,24 @@ class Datasets:
                     "exclusions": circles,
                 },
             )
+
+
+def growth(scratch, arguments):
+    """Yield a name and what the dataset of the demo takes with different numbers of runs."""
+    demo = yaml.safe_load((HERE.parent / DEMO).read_text())
+    folder = scratch / "project"
+    for n_runs in arguments.runs:
+        shutil.copytree(HERE.parent, folder, ignore=NOT_COPIED)
+        settings = demo | {"dataset": DATASET}
+        settings["simulation"] = demo["simulation"] | {"n_runs": n_runs}
+        (folder / DEMO).write_text(yaml.safe_dump(settings, sort_keys=False))
+        command = [str(SNAKEMAKE), "--cores", str(arguments.cores)]
+        log = scratch / "log"
+        # The simulation does not count.
+        measure([*command, "--until", "simulate_index"], log, cwd=folder)
+        dataset = [*command, "results/demo/dataset.fits.gz"]
+        yield f"{n_runs} simulated runs", [measure(dataset, log, cwd=folder)]
+        shutil.rmtree(folder)
 
 
 def table(rows):

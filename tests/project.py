@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from astropy.io import fits
 
-import warm_snakemake
+import warm
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "config", "workflow", "scripts", "profiles"]
@@ -97,8 +97,9 @@ class Project:
     def snakemake(self, *arguments, cores=2, **environment):
         """Run Snakemake and return the `Invocation`."""
         before = set(self._logs())
-        code, text = warm_snakemake.snakemake(
-            ["--cores", str(cores), *arguments],
+        code, text = warm.run(
+            "snakemake",
+            ["--cores", cores, *arguments],
             self.folder,
             shell_environment() | environment,
         )

@@ -5,8 +5,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from hashlib import sha256
 from zipfile import ZipFile
 
@@ -14,6 +12,7 @@ import pytest
 import yaml
 from astropy.io import fits
 
+import warm
 from crates import validator_issues
 from gammastack.archive.pack import pinned_config
 from project import MORE_PARTS, PARTS, ROOT, Project
@@ -56,14 +55,10 @@ def project(built, tmp_path, monkeypatch):
 
 def command(project, name, *arguments):
     """Exit code and output of a command of the project."""
-    done = subprocess.run(
-        [sys.executable, f"scripts/{name}.py", *map(str, arguments)],
-        cwd=project.folder,
-        capture_output=True,
-        text=True,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+    script, environment = f"scripts/{name}.py", dict(os.environ)
+    code, text = warm.run(script, arguments, project.folder, environment)
+    assert "Traceback" not in text
+    return code, text
 
 
 def repacked(project, change):

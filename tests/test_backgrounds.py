@@ -1,9 +1,8 @@
 """Background methods and the search for sources, through the whole workflow."""
 
+import os
 import re
 import shutil
-import subprocess
-import sys
 from zipfile import ZipFile
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from astropy.io import fits
 from numpy.testing import assert_allclose
 
+import warm
 from gammastack.dl3.hdus import HDU_INDEX, OBS_INDEX, HDULocation
 from gammastack.dl3.observation import read_observation
 from gammastack.dl3.simulate import (
@@ -112,14 +112,8 @@ def test_search_comes_and_goes(with_source):
 
 def verified(project, *options, what="results/sky"):
     """Return exit code and output of verify.py."""
-    done = subprocess.run(
-        [sys.executable, "scripts/verify.py", what, *options],
-        cwd=project.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    arguments = what, *options
+    return warm.run("scripts/verify.py", arguments, project.folder, dict(os.environ))
 
 
 def test_search_that_ends_too_early_says_so(with_source):

@@ -19,6 +19,7 @@ from gammastack.archive.compare import compare
 from gammastack.config.fields import read_config
 from gammastack.config.image_size import require_memory
 from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.datasets.run import run_dataset
 from gammastack.datasets.stack import average, merged_times, total
 from gammastack.dl3.hdus import HDU_INDEX, hdu_types
@@ -41,6 +42,7 @@ IMAGE = {"center": (83.63, 22.01), "frame": "icrs", "projection": "TAN"}
 IMAGE |= {"width": (3.0, 3.0)}
 FINE = ImageGeometry.create(**IMAGE, binsz=0.1)
 COARSE = ImageGeometry.create(**IMAGE, binsz=0.5)
+PIXELS = DatasetPixels(FINE, COARSE)
 AXES = DatasetAxes.create(
     np.geomspace(1, 10, 5), np.geomspace(0.5, 20, 9), np.linspace(0, 0.5, 101)
 )
@@ -57,12 +59,12 @@ def observation(simulated_store):
 
 
 def made(observation, **safe_energy):
-    return run_dataset(observation, FINE, COARSE, AXES, (0, 2), safe_energy)
+    return run_dataset(observation, PIXELS, AXES, (0, 2), safe_energy)
 
 
 def offsets(run, name):
     center = np.radians([run.image.ra, run.image.dec])
-    xyz = run.geometry(name).pixel_vectors()
+    xyz = run.pixels.of(name).pixel_vectors()
     ra, dec = center
     axis = [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]
     return np.degrees(np.arccos(np.einsum("iyx,i->yx", xyz, axis)))
@@ -134,7 +136,7 @@ def test_run_that_cannot_be_used(observation, axes, safe, said):
     low, high, true_low, true_high = axes
     edges = np.geomspace(low, high, 5), np.geomspace(true_low, true_high, 9)
     axes = DatasetAxes.create(*edges, AXES.rad)
-    run = run_dataset(observation, FINE, COARSE, axes, (0, 2), safe)
+    run = run_dataset(observation, PIXELS, axes, (0, 2), safe)
     assert (run.image.status, run.cubes) == ("dropped", {})
     assert said in run.image.reason
 
@@ -254,16 +256,16 @@ def crab(hess_store, reference):
     folder = reference("gammapy21") / "crab_dataset"
     observation = read_observation(23523, hess_store.available(23523, ALL))
     image = {**IMAGE, "center": (83.633, 22.014), "width": (5.0, 5.0)}
-    fine, coarse = (ImageGeometry.create(**image, binsz=size) for size in (0.05, 0.5))
+    pixels = DatasetPixels.create({**image, "binsz": 0.05}, binsz_irf=0.5)
     axes = DatasetAxes.create(
         np.geomspace(0.5, 50, 13), np.geomspace(0.3, 100, 25), np.linspace(0, 0.66, 67)
     )
-    run = run_dataset(observation, fine, coarse, axes, (0, 2), {})
+    run = run_dataset(observation, pixels, axes, (0, 2), {})
     with fits.open(folder / "run_23523.fits.gz") as hdus:
         theirs = {hdu.name.lower(): hdu.data for hdu in hdus if hdu.is_image}
     del theirs["primary"]
-    for name, whole in (("counts", fine), ("psf", coarse)):
-        place = whole.placement(run.geometry(name))
+    for name in ("counts", "psf"):
+        place = pixels.of(name).placement(run.pixels.of(name))
         for key in theirs:
             if (key in ("counts", "background", "exposure", "mask_safe")) == (
                 name == "counts"
@@ -339,23 +341,20 @@ def test_a_dataset_needs_no_image_again(with_dataset):
 def test_sums_and_norms(with_dataset):
     """One norm for all energies, outside the exclusions; the sums are those of the runs."""
     folder = with_dataset.folder / "results" / "sky"
-    image = {**IMAGE, "binsz": 0.05}
-    fine, coarse = (
-        ImageGeometry.create(**{**image, "binsz": size}) for size in (0.05, 0.5)
-    )
+    pixels = DatasetPixels.create({**IMAGE, "binsz": 0.05}, binsz_irf=0.5)
     mask = fits.getdata(folder / "exclusion_mask.fits") > 0
     sums = {}
     runs = runs_of(with_dataset)
     assert runs["status"].tolist() == ["used"] * 4 and np.all(runs["ZENITH"] > 0)
     for obs_id, scale in zip(RUNS, runs["bkg_scale"], strict=True):
-        file = DatasetFile(folder / f"dataset_runs/{obs_id}.fits", fine, coarse)
-        place = fine.placement(file.geometry("counts"))
+        file = DatasetFile(folder / f"dataset_runs/{obs_id}.fits", pixels)
+        place = pixels.image.placement(file.geometry("counts"))
         counts, bkg = file.cube("counts"), file.cube("background").astype(float)
         use = mask[place] & (bkg.sum(axis=0) > 0)
         norm = fit_bkg_norm(counts.sum(axis=0), bkg.sum(axis=0), use)
         assert_allclose(scale, norm.scale, rtol=1e-12)
         for name, cube in (("COUNTS", counts), ("BACKGROUND", scale * bkg)):
-            whole = sums.setdefault(name, np.zeros((4, *fine.shape)))
+            whole = sums.setdefault(name, np.zeros((4, *pixels.image.shape)))
             whole[(..., *place)] += cube
     with fits.open(dataset_file(with_dataset), checksum=True) as hdus:
         for name, cube in sums.items():

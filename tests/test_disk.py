@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 
+import warm
 from gammastack.disk import in_units, leftovers, place_of, remove
 from gammastack.invocation import Remembered, remembered
 from gammastack.lock import Lock
@@ -23,16 +22,8 @@ OLD_FIGURE = "results/sky/10TeV-50TeV/significance.png"
 def disk(project, *arguments):
     """Exit code and text of the command."""
     configs = [] if "--configfile" in arguments else ["--configfile", CONFIG]
-    done = subprocess.run(
-        [sys.executable, "scripts/disk.py", *configs, *arguments],
-        cwd=project.folder,
-        env=shell_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    arguments = *configs, *arguments
+    return warm.run("scripts/disk.py", arguments, project.folder, shell_environment())
 
 
 CONFIG = "config/config.yaml"

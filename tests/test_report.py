@@ -27,7 +27,7 @@ from gammastack.report.band import growth_at
 from gammastack.report.contents import READ
 from gammastack.report.history import compare_states, read_states, with_state
 from gammastack.report.images import position_grid
-from gammastack.report.page import general, render
+from gammastack.report.page import general, render, with_errors
 from gammastack.report.quantised import decode, encode
 from gammastack.report.runs import MAX_ROWS, run_rows
 from gammastack.sky.geometry import ImageGeometry
@@ -87,8 +87,26 @@ def test_page_says_what_is_in_the_maps(made):
     assert f"<td>{peak:.1f}</td>" in text
     target = states[-1]["bands"][BAND]["target"]
     assert target["significance"] == at_target(made, "significance")
+    names = ("flux_point", "flux_point_errn", "flux_point_errp")
+    flux = {name: at_target(made, name) for name in names}
+    assert f"<td>{with_errors(flux, 'flux_point')} m-2 s-1 TeV-1</td>" in text
     assert "4 of 4 runs used" in text
     assert "This is the first update that left a state" in text
+
+
+@pytest.mark.parametrize(
+    ("flux", "expected"),
+    [
+        ((2.93e-7, 1.5e-8, 1.6e-8), "(2.93 +0.16 \u22120.15) \u00d7 10\u207b\u2077"),
+        ((-1e-9, 2e-8, 3e-8), "(\u22120.10 +3.00 \u22122.00) \u00d7 10\u207b\u2078"),
+        ((12.34, 1.0, None), "12.3 +\u2013 \u22121.0"),
+        ((None, 1.0, 1.0), "\u2013"),
+        ((0.0, 0.0, 0.0), "0.0 +0.0 \u22120.0"),
+    ],
+)
+def test_value_with_errors(flux, expected):
+    names = ("flux", "flux_errn", "flux_errp")
+    assert with_errors(dict(zip(names, flux, strict=True)), "flux") == expected
 
 
 def test_growth_ends_with_the_values_of_the_maps(made):

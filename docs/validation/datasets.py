@@ -8,13 +8,14 @@ import numpy as np
 from astropy.io import fits
 
 from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.datasets.run import run_dataset
 from gammastack.datasets.stack import average, total
 from gammastack.dl3.datastore import DataStore
 from gammastack.dl3.hdus import hdu_types
 from gammastack.dl3.observation import GoodTimeIntervals, read_observation
 from gammastack.runs.counts import counts_cube
-from gammastack.sky.geometry import ImageGeometry, field_of_view
+from gammastack.sky.geometry import field_of_view
 from gammastack.sky.sphere import separation, unit_vectors
 from gammastack.stacking.norm import fit_bkg_norm
 from validation.report import table
@@ -44,7 +45,7 @@ class Crab:
     ----------
     parameters : dict
         Of gammapy.
-    fine, coarse : gammastack.sky.geometry.ImageGeometry
+    pixels : gammastack.datasets.pixels.DatasetPixels
     observations, runs : dict
         By OBS_ID.
     """
@@ -59,11 +60,9 @@ class Crab:
             "frame": of["frame"],
             "projection": of["proj"],
             "width": [n * of["binsz"] for n in of["npix"]],
+            "binsz": of["binsz"],
         }
-        self.fine, self.coarse = (
-            ImageGeometry.create(**image, binsz=of[key])
-            for key in ("binsz", "binsz_irf")
-        )
+        self.pixels = DatasetPixels.create(image, of["binsz_irf"])
         self.offset_band, self.axes = (0.0, of["offset"]), axes_of(of)
         types = hdu_types(("aeff", "bkg", "psf", "edisp"))
         self.observations = {
@@ -71,9 +70,7 @@ class Crab:
             for key in of["runs"]
         }
         self.runs = {
-            key: run_dataset(
-                *(observation, self.fine, self.coarse, self.axes, self.offset_band, {})
-            )
+            key: run_dataset(observation, self.pixels, self.axes, self.offset_band, {})
             for key, observation in self.observations.items()
         }
 
@@ -81,15 +78,15 @@ class Crab:
         """Norms outside the exclusion, with the events outside the good times."""
         ((lon, lat, radius),) = self.parameters["excl"]
         center = unit_vectors(lon, lat)
-        mask = separation(self.fine.pixel_vectors(), center) > radius
+        mask = separation(self.pixels.image.pixel_vectors(), center) > radius
         norms = {}
         for key, run in self.runs.items():
             pointing = self.observations[key].pointing
             where = pointing.ra, pointing.dec, self.offset_band
-            view = field_of_view(self.fine, *where)
+            view = field_of_view(self.pixels.image, *where)
             events, span = self.observations[key].events, [self.axes.span]
             (counts,) = counts_cube(events, ALWAYS, view, span)
-            use = mask[self.fine.placement(view.geometry)] & (run.image.bkg > 0)
+            use = mask[self.pixels.image.placement(view.geometry)] & (run.image.bkg > 0)
             norms[key] = fit_bkg_norm(counts, run.image.bkg, use).scale
         return norms
 
@@ -110,29 +107,28 @@ def largest(found, expected, where):
     return float(np.abs(found / np.where(where, expected, 1) - 1)[where].max())
 
 
-def sums_of(runs, fine, coarse, norms):
+def sums_of(runs, pixels, norms):
     """Our stacked cubes."""
     sums = {}
     for name in ("counts", "background", "exposure", "psf_exposure"):
-        whole = coarse if name == "psf_exposure" else fine
         scale = norms if name == "background" else dict.fromkeys(runs, 1)
         parts = (
-            (run.cubes[name] * scale[key], run.geometry(name))
+            (run.cubes[name] * scale[key], run.pixels.of(name))
             for key, run in runs.items()
         )
-        sums[name] = total(name, whole, parts)
+        sums[name] = total(name, pixels.of(name), parts)
     for name in ("psf", "edisp"):
         parts = (
-            (run.cubes[name] * run.cubes[f"{name}_exposure"], run.geometry(name))
+            (run.cubes[name] * run.cubes[f"{name}_exposure"], run.pixels.of(name))
             for run in runs.values()
         )
-        sums[name] = average(total(name, coarse, parts), sums["psf_exposure"])
+        sums[name] = average(total(name, pixels.irf, parts), sums["psf_exposure"])
     return sums
 
 
-def rows_of_run(run, theirs, fine, coarse):
+def rows_of_run(run, theirs, pixels):
     """Rows of a single run, in float64 on both sides."""
-    place = (..., *fine.placement(run.geometry("counts")))
+    place = (..., *pixels.image.placement(run.pixels.of("counts")))
     mask = run.cubes["mask_safe"] > 0
     n_other = int(np.sum((theirs["mask_safe"][place] > 0) != mask))
     outside = theirs["counts"][place][mask].sum() - run.cubes["counts"][mask].sum()
@@ -144,7 +140,7 @@ def rows_of_run(run, theirs, fine, coarse):
     ):
         found = largest(run.cubes[name], theirs[name][place], where)
         yield name, f"{found:.1e}", tolerance, found <= tolerance
-    place = (..., *coarse.placement(run.geometry("psf")))
+    place = (..., *pixels.irf.placement(run.pixels.of("psf")))
     exposure = run.cubes["psf_exposure"]
     nodes = exposure > LEAST_EXPOSURE * exposure.max()
     theirs["psf"] = theirs["psf"] * np.degrees(1) ** 2
@@ -177,8 +173,8 @@ def section():
     norms = crab.norms()
     single = cubes_of(crab.folder / f"run_{RUN}.fits.gz")
     stacked = cubes_of(crab.folder / "stacked.fits.gz")
-    of_run = rows_of_run(crab.runs[RUN], single, crab.fine, crab.coarse)
-    sums = sums_of(crab.runs, crab.fine, crab.coarse, norms)
+    of_run = rows_of_run(crab.runs[RUN], single, crab.pixels)
+    sums = sums_of(crab.runs, crab.pixels, norms)
     of_stack = rows_of_stack(sums, stacked, norms, crab.parameters)
     rows = [(f"run {RUN}", *row) for row in of_run]
     rows += [(f"{len(norms)} runs", *row) for row in of_stack]

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.datasets.stack import AVERAGED, average, merged_times, total
 from gammastack.failures import failures_text, require_few_failures
-from gammastack.files.dataset import COARSE, CUBES, DatasetFile, write_dataset
+from gammastack.files.dataset import CUBES, DatasetFile, write_dataset
 from gammastack.files.header import Provenance, of_runs, read_config, runs_table
-from gammastack.sky.geometry import ImageGeometry
 from gammastack.stacking.comparison import compare_runs
 from gammastack.stacking.run_table import failed_runs, with_excluded
 from gammastack.stacking.stack import Stack, none_used
@@ -27,9 +27,8 @@ def run(
     max_failed,
     excluded,
 ):
-    geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
-    groups = [DatasetFile(path, geometry, irf_geometry) for path in inputs["groups"]]
+    pixels = DatasetPixels.create(image, dataset["binsz_irf"])
+    groups = [DatasetFile(path, pixels) for path in inputs["groups"]]
     runs = pd.concat([group.runs for group in groups])
     runs = compare_runs(with_excluded(runs, excluded))
     where, failures = Path(outputs["dataset"]).parent, failed_runs(runs)
@@ -39,7 +38,7 @@ def run(
     if text := none_used(runs.to_dict("records")):
         warnings.append(f"dataset: {text}")
     axes = DatasetAxes.create(**dataset["axes"])
-    empty = geometry.around([])
+    empty = pixels.image.around([])
     summary = Stack.sum(
         empty, [Stack(empty, {}, **of_runs(group.header)) for group in groups]
     )
@@ -54,25 +53,26 @@ def run(
     write_dataset(
         outputs["dataset"],
         provenance,
-        _cubes(groups, geometry, irf_geometry),
+        _cubes(groups, pixels),
         axes,
         merged_times([group.good_times for group in groups]),
     )
     return warnings
 
 
-def _cubes(groups, geometry, irf_geometry):
+def _cubes(groups, pixels):
     """Yield name, values and pixels of each cube."""
 
     def sum_of(name):
         parts = [group for group in groups if group.has(name)]
-        whole = irf_geometry if name in COARSE else geometry
         cubes = ((part.cube(name), part.geometry(name)) for part in parts)
-        return total(name, whole, cubes), whole
+        return total(name, pixels.of(name), cubes)
 
     for name in CUBES:
-        cube, whole = sum_of(name)
+        cube = sum_of(name)
         if name in AVERAGED and cube.size:
-            cube = average(cube, sum_of(f"{name}_exposure")[0])
-        # gammapy adds to the counts of a dataset as to other numbers.
-        yield name, cube.astype(np.float32) if name == "counts" else cube, whole
+            cube = average(cube, sum_of(f"{name}_exposure"))
+        if name == "counts":
+            # gammapy adds to the counts of a dataset as to other numbers.
+            cube = cube.astype(np.float32)
+        yield name, cube, pixels.of(name)

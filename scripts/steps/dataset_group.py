@@ -1,12 +1,12 @@
 """Add up the datasets of a group of runs, with the norms of their backgrounds."""
 
 from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.datasets.stack import contribution, merged_times, total
-from gammastack.files.dataset import COARSE, CUBES, DatasetFile, write_dataset
+from gammastack.files.dataset import CUBES, DatasetFile, write_dataset
 from gammastack.files.fits import read
 from gammastack.files.header import Provenance, read_config, runs_table
 from gammastack.provenance.origin import Origin
-from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.strips import positive
 from gammastack.stacking.judge import judge
 from gammastack.stacking.run_table import run_table
@@ -27,8 +27,8 @@ def run(
     on_bad_bkg_scale,
     gradient,
 ):
-    geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
+    pixels = DatasetPixels.create(image, dataset["binsz_irf"])
+    geometry = pixels.image
     settings = {
         "ncounts_min": ncounts_min,
         "bkg_norm": bkg_norm,
@@ -41,7 +41,7 @@ def run(
         "exclusion_mask": read_config(mask["PRIMARY"].header)["exclusion_mask"]
     }
     use = positive(mask["PRIMARY"].rows, geometry.shape)
-    files = [DatasetFile(path, geometry, irf_geometry) for path in inputs["runs"]]
+    files = [DatasetFile(path, pixels) for path in inputs["runs"]]
     mask_origin = Origin.from_hdu(mask["INPUTS"])
     origin = origin.after([mask_origin, *(file.origin for file in files)])
     summary, records, used = Stack.empty(geometry, kinds=()), [], []
@@ -69,19 +69,18 @@ def run(
     write_dataset(
         outputs["dataset"],
         provenance,
-        _sums(used, geometry, irf_geometry),
+        _sums(used, pixels),
         axes,
         merged_times([file.good_times for file, _ in used]),
         dtype=float,
     )
 
 
-def _sums(used, geometry, irf_geometry):
+def _sums(used, pixels):
     """Yield name, sum and pixels of each cube."""
     for name in CUBES:
         parts = [(file, verdict) for file, verdict in used if file.has(name)]
-        whole = irf_geometry if name in COARSE else geometry
-        part = whole.around([file.geometry(name) for file, _ in parts])
+        part = pixels.of(name).around([file.geometry(name) for file, _ in parts])
         cubes = (
             (contribution(name, file, verdict), file.geometry(name))
             for file, verdict in parts

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from gammastack.datasets.axes import DatasetAxes
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.datasets.run import run_dataset, unused
 from gammastack.errors import without_folders
 from gammastack.files.dataset import CUBES, write_dataset
 from gammastack.files.header import Provenance
 from gammastack.files.run import run_cards
 from gammastack.run_data import RunData
-from gammastack.sky.geometry import ImageGeometry
 
 
 def run(
@@ -28,8 +28,7 @@ def run(
     acceptance_class=None,
 ):
     data = RunData(inputs, origin, obs_id, hdus, failure, index, acceptance_class)
-    geometry = ImageGeometry.create(**image)
-    irf_geometry = ImageGeometry.create(**{**image, "binsz": dataset["binsz_irf"]})
+    pixels = DatasetPixels.create(image, dataset["binsz_irf"])
     config = {
         "image": image,
         "offset_band": offset_band,
@@ -40,12 +39,11 @@ def run(
     axes = DatasetAxes.create(**dataset["axes"])
     made, reason = data.make(
         lambda observation: run_dataset(
-            observation, geometry, irf_geometry, axes, offset_band, safe_energy
+            observation, pixels, axes, offset_band, safe_energy
         )
     )
     if made is None:
-        identity = obs_id, geometry, irf_geometry, data.pointing
-        made = unused(*identity, "failed", reason)
+        made = unused(obs_id, pixels, data.pointing, "failed", reason)
     reason = without_folders(made.image.reason, data.paths)
     image = replace(made.image, reason=reason)
     provenance = Provenance.of(
@@ -60,7 +58,7 @@ def run(
         ),
     )
     cubes = (
-        (name, made.cubes[name], made.geometry(name))
+        (name, made.cubes[name], made.pixels.of(name))
         for name in CUBES
         if name in made.cubes
     )

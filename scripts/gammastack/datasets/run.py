@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.time import Time
 
+from gammastack.datasets.pixels import DatasetPixels
 from gammastack.dl3.interpolation import EDGE_TOLERANCE
 from gammastack.dl3.threshold import energy_threshold, offset_of_center
 from gammastack.errors import NotCoveredError
 from gammastack.runs.background import background_cube
 from gammastack.runs.counts import counts_cube, select_events
 from gammastack.runs.run import RunImages
-from gammastack.sky.geometry import ImageGeometry, field_of_view
+from gammastack.sky.geometry import field_of_view
 
 # Keys of the configuration that give the axes begin with this.
 ENERGY = "dataset: energy"
@@ -34,9 +35,8 @@ class RunDataset:
     ----------
     image : gammastack.runs.run.RunImages
         What is known about the run. Its images are sums over the safe energies.
-    irf_geometry : gammastack.sky.geometry.ImageGeometry
-        Coarse pixels of the responses that the run has; the other cubes have those of
-        ``image``.
+    pixels : gammastack.datasets.pixels.DatasetPixels
+        Cutouts of those of the field.
     cubes : dict of str to ndarray, shape (..., ny, nx)
         ``counts``, ``background``, ``mask_safe`` (1 = use), by reconstructed energy;
         ``exposure`` in m2 s, by true energy; if there are such responses, ``psf`` in sr-1, by
@@ -49,26 +49,21 @@ class RunDataset:
     """
 
     image: RunImages
-    irf_geometry: ImageGeometry
+    pixels: DatasetPixels
     cubes: dict
     good_times: np.ndarray
     threshold: float = 0.0
 
-    def geometry(self, name):
-        """Return the pixels of a cube."""
-        is_response = name.startswith(("psf", "edisp"))
-        return self.irf_geometry if is_response else self.image.geometry
 
-
-def run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_energy):
+def run_dataset(observation, pixels, axes, offset_band, safe_energy):
     """Make the dataset of a run.
 
     Parameters
     ----------
     observation : gammastack.dl3.observation.Observation
         With an effective area and a background model.
-    geometry, irf_geometry : gammastack.sky.geometry.ImageGeometry
-        Whole image of the field, and the same with the coarse pixels of the responses.
+    pixels : gammastack.datasets.pixels.DatasetPixels
+        Of the field.
     axes : gammastack.datasets.axes.DatasetAxes
     offset_band : tuple of float
         In deg.
@@ -81,37 +76,35 @@ def run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_ene
         Without cubes if the responses do not cover the axes, or no energy is safe.
     """
     try:
-        return _run_dataset(
-            observation, geometry, irf_geometry, axes, offset_band, safe_energy
-        )
+        return _run_dataset(observation, pixels, axes, offset_band, safe_energy)
     except NotCoveredError as error:
         pointing = observation.pointing.ra, observation.pointing.dec
-        identity = observation.obs_id, geometry, irf_geometry, pointing
-        return unused(*identity, "dropped", str(error))
+        return unused(observation.obs_id, pixels, pointing, "dropped", str(error))
 
 
-def unused(obs_id, geometry, irf_geometry, pointing, status, reason):
+def unused(obs_id, pixels, pointing, status, reason):
     """Return the dataset of a run that cannot be used.
 
     Parameters
     ----------
     obs_id : int
-    geometry, irf_geometry : gammastack.sky.geometry.ImageGeometry
+    pixels : gammastack.datasets.pixels.DatasetPixels
         Of the field.
     pointing : tuple of float
         RA and DEC in deg, as far as they are known.
     status, reason : str
     """
-    image = RunImages.unused(obs_id, geometry, *pointing, status, reason)
-    return RunDataset(image, irf_geometry.around([]), {}, np.zeros((2, 0)))
+    image = RunImages.unused(obs_id, pixels.image, *pointing, status, reason)
+    nowhere = DatasetPixels(image.geometry, pixels.irf.around([]))
+    return RunDataset(image, nowhere, {}, np.zeros((2, 0)))
 
 
-def _run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_energy):
+def _run_dataset(observation, pixels, axes, offset_band, safe_energy):
     pointing = observation.pointing
     where = pointing.ra, pointing.dec, offset_band
-    view = field_of_view(geometry, *where)
+    view = field_of_view(pixels.image, *where)
     _require_covered(observation, axes, view.offset_max)
-    offset = offset_of_center(geometry, pointing, view.offset_max)
+    offset = offset_of_center(pixels.image, pointing, view.offset_max)
     threshold = energy_threshold(observation, offset, **safe_energy)
     safe = axes.energy[:-1] >= threshold * (1 - EDGE_TOLERANCE)
     if not safe.any():
@@ -133,11 +126,12 @@ def _run_dataset(observation, geometry, irf_geometry, axes, offset_band, safe_en
     }
     image = _image(observation, view, axes, offset_band, cubes)
     cubes["mask_safe"] = use.astype(np.uint8)
-    irf_view = field_of_view(irf_geometry, *where)
+    irf_view = field_of_view(pixels.irf, *where)
     cubes |= _responses(observation, axes, irf_view, safe)
     good_times = np.stack([observation.gti.start, observation.gti.stop])
     good_times += (observation.time_ref.tt - TIME_ZERO).to_value("s")
-    return RunDataset(image, irf_view.geometry, cubes, good_times, threshold)
+    pixels = DatasetPixels(view.geometry, irf_view.geometry)
+    return RunDataset(image, pixels, cubes, good_times, threshold)
 
 
 def _require_covered(observation, axes, offset_max):
@@ -181,21 +175,11 @@ def _image(observation, view, axes, offset_band, cubes):
         )
     )
     on_axis = observation.aeff.evaluate(axes.true_centers, np.zeros(1)).max()
-    start, stop = (time.utc.isot for time in (observation.start, observation.stop))
-    return RunImages(
-        obs_id=observation.obs_id,
-        start=start,
-        stop=stop,
-        livetime=observation.livetime,
-        ontime=observation.ontime,
-        geometry=view.geometry,
+    return RunImages.of(
+        observation,
+        view,
         n_events=int(n_events),
-        n_pixels=int(view.selected.sum()),
-        ra=pointing.ra,
-        dec=pointing.dec,
         exposure_on_axis=float(observation.livetime * on_axis),
         counts=cubes["counts"].sum(axis=0, dtype=np.int32),
         bkg=cubes["background"].sum(axis=0),
-        telescope=observation.telescope,
-        instrument=observation.instrument,
     )

@@ -33,8 +33,6 @@ CUBES = {
     "psf": ("sr-1", ["rad", "energy_true"]),
     "psf_exposure": ("m2 s", ["rad+", "energy_true"]),
 }
-# These have the coarse pixels of the responses.
-COARSE = ("edisp", "edisp_exposure", "psf", "psf_exposure")
 # Name and limits of the columns of an axis, its unit, and how gammapy interpolates
 COLUMNS = {
     "energy": (("ENERGY", "E_MIN", "E_MAX"), "TeV", "log"),
@@ -139,8 +137,8 @@ class DatasetFile:
     Parameters
     ----------
     path : path
-    geometry, irf_geometry : gammastack.sky.geometry.ImageGeometry
-        Whole image of the field, and the same with the coarse pixels of the responses.
+    pixels : gammastack.datasets.pixels.DatasetPixels
+        Of the field.
 
     Attributes
     ----------
@@ -152,9 +150,9 @@ class DatasetFile:
         Returns the pixels of a cube, given its name, as a cutout of those of the field.
     """
 
-    def __init__(self, path, geometry, irf_geometry):
+    def __init__(self, path, pixels):
         self._hdus = read(path, in_memory=0)
-        self._geometry, self._irf_geometry = geometry, irf_geometry
+        self._pixels = pixels
         self.header = self._hdus["PRIMARY"].header
         self.origin = Origin.from_hdu(self._hdus["INPUTS"])
         self.good_times = np.stack([*self._hdus["GTI"].table.values()])
@@ -176,7 +174,7 @@ class DatasetFile:
 
     def _cutout(self, name):
         """Return the pixels of a cube, a cutout of those of the field."""
-        whole = self._irf_geometry if name in COARSE else self._geometry
+        whole = self._pixels.of(name)
         if not self.has(name):
             return whole.around([])
         return whole.cutout_of(self._hdus[name.upper()].header)

@@ -1,10 +1,10 @@
 """The table of candidates of a band on a page."""
 
-from math import floor, log10, prod, sqrt
+from math import prod, sqrt
 from pathlib import Path
 
 from gammastack.files.candidates import read_candidates
-from gammastack.report.page import MINUS, fixed, power_of_ten
+from gammastack.report.page import fixed, with_errors
 
 # So many candidates are listed and marked; the file has all.
 MAX_ROWS = 50
@@ -46,10 +46,10 @@ def candidates_context(path, flux_unit, geometry, radius):
             *(row["name"], fixed(row["ra"], 4), fixed(row["dec"], 4, "+")),
             *(fixed(row["pos_err"], 4), fixed(row["significance"], 1)),
             fixed(row["significance_post"], 1),
-            _with_errors(row, "excess"),
+            with_errors(row, "excess"),
         ]
         if flux_unit:
-            values.append(_with_errors(row, "flux"))
+            values.append(with_errors(row, "flux"))
         width = f"{fixed(row['sigma'], 3)} ± {fixed(row['sigma_err'], 3)}"
         if row["fit"] != "ok":
             width = str(row["fit"])
@@ -75,18 +75,6 @@ def _marks(table, geometry):
         {"name": name, "x": round(float(right), 2), "y": round(float(down), 2)}
         for name, right, down in zip(table["name"], x, y, strict=True)
     ]
-
-
-def _with_errors(row, name):
-    """Return a value with its asymmetric errors, and a common power of ten for small ones."""
-    value, low, high = (
-        float(row[key]) for key in (name, f"{name}_errn", f"{name}_errp")
-    )
-    if not value > 0 or value >= 0.01:
-        return f"{fixed(value, 1)} +{fixed(high, 1)} {MINUS}{fixed(low, 1)}"
-    power = floor(log10(value))
-    value, low, high = (fixed(part / 10**power, 2) for part in (value, low, high))
-    return f"({value} +{high} {MINUS}{low}) {power_of_ten(power)}"
 
 
 def _note(meta, n_found):

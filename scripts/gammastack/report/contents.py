@@ -15,6 +15,7 @@ PICTURES = (
 AT_TARGET = (
     *("significance", "excess_corr", "flux_corr", "flux_corr_errn"),
     *("flux_corr_errp", "flux_corr_ul"),
+    *("flux_point", "flux_point_errn", "flux_point_errp"),
 )
 TABLES = ("off_statistics", "off_histogram", "candidates")
 READ = (*dict.fromkeys([*PICTURES, *AT_TARGET]), *TABLES)

@@ -44,6 +44,7 @@ def field_page(results, contexts, states, provenance, files):
         target=results.target,
         radius=results.radius.label if "significance" in first.images else "",
         bands=contexts,
+        has_flux_point=any("flux_point" in band["target"] for band in contexts),
         overlay=results.overlay,
         grid=position_grid(results.geometry),
         frame=results.overlay and Markup(results.overlay.svg),

@@ -8,6 +8,7 @@ from the data can be executed.
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
+from math import floor, log10
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -61,7 +62,11 @@ def _environment():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": fixed, "general": general}
+    environment.filters |= {
+        "fixed": fixed,
+        "general": general,
+        "with_errors": with_errors,
+    }
     scripts = [_text(name) for name in (*LIBRARIES, *PROGRAMS)]
     environment.globals |= {
         "scripts": [Markup(script) for script in scripts],
@@ -101,6 +106,28 @@ def general(value, digits=3):
         return text.replace("-", MINUS)
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', MINUS)} {power_of_ten(int(exponent))}"
+
+
+def with_errors(values, name):
+    """Return a value with its asymmetric errors, and a common power of ten for small ones.
+
+    Parameters
+    ----------
+    values : dict of str to float or None
+        With the value, and its errors ``<name>_errn`` and ``<name>_errp``.
+    name : str
+    """
+    value, *errors = (values[key] for key in (name, f"{name}_errn", f"{name}_errp"))
+    if value is None or value != value:
+        return DASH
+    sizes = [abs(part) for part in (value, *errors) if part is not None]
+    power = floor(log10(max(sizes))) if 0 < max(sizes) < 0.01 else 0
+    value, low, high = (
+        part if part is None else part / 10.0**power for part in (value, *errors)
+    )
+    if power == 0:
+        return f"{fixed(value, 1)} +{fixed(high, 1)} {MINUS}{fixed(low, 1)}"
+    return f"({fixed(value)} +{fixed(high)} {MINUS}{fixed(low)}) {power_of_ten(power)}"
 
 
 def power_of_ten(power):

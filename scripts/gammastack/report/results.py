@@ -17,7 +17,7 @@ from gammastack.pictures.marks import marks_of
 from gammastack.pictures.overlay import overlay
 from gammastack.pictures.pixels import coarse
 from gammastack.provenance.origin import Origin
-from gammastack.report.contents import AT_TARGET
+from gammastack.report.contents import AT_TARGET, PICTURES
 from gammastack.report.quantised import rounded
 from gammastack.sky.geometry import ImageGeometry
 from gammastack.sky.strips import positive, strips
@@ -115,7 +115,7 @@ class Band:
     ----------
     paths : dict of str to path
     images : dict of str to ndarray
-        Of large images blocks of pixels, see `gammastack.pictures.pixels.coarse`.
+        Those that are shown. Of large images blocks of pixels, see `gammastack.pictures.pixels.coarse`.
     factor : int
         Pixels in a row of a block.
     units : dict of str to str
@@ -137,9 +137,10 @@ class Band:
         }
         self._hdus = {name: hdus["PRIMARY"] for name, hdus in files.items()}
         self.images, self.factor = {}, 1
-        for name, hdu in self._hdus.items():
-            image, self.factor = coarse(hdu.rows, hdu.shape, MOST_PIXELS)
-            self.images[name] = image
+        for name in PICTURES:
+            if hdu := self._hdus.get(name):
+                image, self.factor = coarse(hdu.rows, hdu.shape, MOST_PIXELS)
+                self.images[name] = image
         self.units = {name: hdu.header["BUNIT"] for name, hdu in self._hdus.items()}
         most = files.get("significance", files["counts"])
         self.header = most["PRIMARY"].header

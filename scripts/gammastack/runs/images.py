@@ -68,27 +68,13 @@ def run_images(
         observation.events, observation.gti, pointing, (0, np.inf), offset_band
     )
     energy = observation.events.energy[in_field]
-    start, stop = (time.utc.isot for time in (observation.start, observation.stop))
 
     def one_band(band):
         if reasons[band]:
             identity = observation.obs_id, geometry, pointing.ra, pointing.dec
             return RunImages.unused(*identity, "dropped", reasons[band])
-        return RunImages(
-            obs_id=observation.obs_id,
-            start=start,
-            stop=stop,
-            livetime=observation.livetime,
-            ontime=observation.ontime,
-            geometry=view.geometry,
-            n_events=int(np.sum((energy >= band[0]) & (energy < band[1]))),
-            n_pixels=int(view.selected.sum()),
-            ra=pointing.ra,
-            dec=pointing.dec,
-            telescope=observation.telescope,
-            instrument=observation.instrument,
-            **made[band],
-        )
+        n_events = int(np.sum((energy >= band[0]) & (energy < band[1])))
+        return RunImages.of(observation, view, n_events=n_events, **made[band])
 
     return [one_band(band) for band in energy_bands]
 

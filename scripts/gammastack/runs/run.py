@@ -126,6 +126,33 @@ class RunImages:
     n_failed = 0
 
     @classmethod
+    def of(cls, observation, view, **known):
+        """Return the images of a run that can be used.
+
+        Parameters
+        ----------
+        observation : gammastack.dl3.observation.Observation
+        view : gammastack.sky.geometry.FieldOfView
+        **known
+            Other attributes.
+        """
+        start, stop = (time.utc.isot for time in (observation.start, observation.stop))
+        return cls(
+            obs_id=observation.obs_id,
+            start=start,
+            stop=stop,
+            livetime=observation.livetime,
+            ontime=observation.ontime,
+            geometry=view.geometry,
+            n_pixels=int(view.selected.sum()),
+            ra=observation.pointing.ra,
+            dec=observation.pointing.dec,
+            telescope=observation.telescope,
+            instrument=observation.instrument,
+            **known,
+        )
+
+    @classmethod
     def unused(cls, obs_id, geometry, ra, dec, status, reason):
         """Return the images of a run that cannot be used.
 
