@@ -3,6 +3,7 @@
 A run takes 30 to 100 ms of work; a new Python process with astropy takes ten times that.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import forkserver
 
@@ -47,6 +48,17 @@ class Pool:
         vars(sys.modules["__main__"]).pop("__file__", None)
         with _search_path_in_environment():
             forkserver.ensure_running()
+        atexit.register(self._end_idle_server)
+
+    def _end_idle_server(self):
+        """End the server if no process was needed, before it has imported all.
+
+        It ends by itself after that. Whoever reads what Snakemake prints waits for its end.
+        """
+        server = forkserver._forkserver._forkserver_pid
+        if self._executor is None and server is not None:
+            with suppress(ProcessLookupError):
+                os.kill(server, signal.SIGKILL)
 
     def run(self, step, *job):
         """Perform a step, see `run_here`, and wait for its end.

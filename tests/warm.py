@@ -9,6 +9,7 @@ import json
 import os
 import runpy
 import signal
+import site
 import subprocess
 import sys
 from contextlib import suppress
@@ -86,15 +87,13 @@ def _invoke(program, arguments, folder, environment, output):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    places = [*filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    places = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[0:1] = ["", *places]
     nothing = os.open(os.devnull, os.O_RDONLY)
     screen = os.open(output, os.O_WRONLY)
     for descriptor, place in ((nothing, 0), (screen, 1), (screen, 2)):
         os.dup2(descriptor, place)
-    # Python imports what a test puts into its search path, when it starts.
-    if not places:
-        util.spawnv_passfds = _fork_server_of_pool
+    util.spawnv_passfds = _fork_server_of_pool
     sys.argv = [program, *arguments]
     if program == "snakemake":
         runpy.run_module(program, run_name="__main__", alter_sys=True)
@@ -120,6 +119,8 @@ def _fork_server_of_pool(path, arguments, descriptors):
             if int(name) > 2 and int(name) not in descriptors:
                 with suppress(OSError):
                     os.close(int(name))
+        # As when Python starts: a test may have put it into the search path.
+        site.execsitecustomize()
         exec(program, {})
         os._exit(0)
     return child

@@ -41,8 +41,8 @@ else:
         steps.append("report")
     pool = Pool(number_of_workers, steps)
     call = pool.run
-    # While the processes get ready, the workflow is planned. A dry run needs none.
-    if not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+    # While the processes get ready, the workflow is planned. Some options need none.
+    if not {"-n", "--dry-run", "--dryrun", "--summary", "--unlock"} & {*sys.argv}:
         pool.warm_up()
 
 from gammastack.config.fields import read_config
