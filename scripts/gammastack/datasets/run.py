@@ -119,13 +119,12 @@ def _run_dataset(observation, pixels, axes, offset_band, safe_energy):
         "exposure": _exposure(observation, axes, view),
     }
     covered = cubes["background"].any(axis=0) & cubes["exposure"].any(axis=0)
-    use = safe[:, None, None] & covered
-    cubes = {
-        kind: np.where(covered if kind == "exposure" else use, cube, 0)
-        for kind, cube in cubes.items()
-    }
+    for kind, cube in cubes.items():
+        cube[:, ~covered] = 0
+        if kind != "exposure":
+            cube[~safe] = 0
     image = _image(observation, view, axes, offset_band, cubes)
-    cubes["mask_safe"] = use.astype(np.uint8)
+    cubes["mask_safe"] = (safe[:, None, None] & covered).astype(np.uint8)
     irf_view = field_of_view(pixels.irf, *where)
     cubes |= _responses(observation, axes, irf_view, safe)
     good_times = np.stack([observation.gti.start, observation.gti.stop])

@@ -85,7 +85,12 @@ class FieldOfView:
     def image(self, values):
         """Return an image (..., ny, nx) with `values` (..., n_selected) in the selected pixels."""
         image = np.zeros(values.shape[:-1] + self.geometry.shape)
-        image[..., self.selected] = values
+        if values.ndim == 1:
+            image[self.selected] = values
+        else:
+            # This is three times as fast as all planes at once.
+            for plane, part in zip(image, values, strict=True):
+                plane[..., self.selected] = part
         return image
 
 
