@@ -39,9 +39,9 @@ if is_process_of_one_job:
     call = run_here
 else:
     steps = ["run_images", "stack_group", "stack", "maps", "run_dataset"]
-    # Whoever names a map or a dataset wants no page: what draws it takes as long to import
-    # as all the others.
-    if not any(target.endswith((".fits", ".fits.gz")) for target in sys.argv):
+    # Whoever names a map, a dataset or the doctor wants no page: what draws it takes as long
+    # to import as all the others.
+    if not any(target.endswith((".fits", ".gz", "doctor")) for target in sys.argv):
         steps.append("report")
     pool = Pool(number_of_workers, steps)
     call = pool.run
