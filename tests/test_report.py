@@ -89,7 +89,7 @@ def test_page_says_what_is_in_the_maps(made):
     assert target["significance"] == at_target(made, "significance")
     names = ("flux_point", "flux_point_errn", "flux_point_errp")
     flux = {name: at_target(made, name) for name in names}
-    assert f"<td>{with_errors(flux, 'flux_point')} m-2 s-1 TeV-1</td>" in text
+    assert f"<td>{with_errors(flux, 'flux_point')}<br>m-2 s-1 TeV-1</td>" in text
     assert "4 of 4 runs used" in text
     assert "This is the first update that left a state" in text
 

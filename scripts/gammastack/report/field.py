@@ -35,6 +35,8 @@ def field_page(results, contexts, states, provenance, files):
         runs, {band.name: band.runs for band in results.bands}
     )
     none_of_status = dict.fromkeys(("used", "dropped", "failed", "excluded"), 0)
+    points = [band["target"].get("flux_point") for band in contexts]
+    knows_point = any(flux is not None for flux in points)
     settings = {**first.config, "energy_bands": results.energy_bands}
     return render(
         "field.html",
@@ -44,7 +46,7 @@ def field_page(results, contexts, states, provenance, files):
         target=results.target,
         radius=results.radius.label if "significance" in first.images else "",
         bands=contexts,
-        has_flux_point=any("flux_point" in band["target"] for band in contexts),
+        flux="flux_point" if knows_point else "flux_corr",
         overlay=results.overlay,
         grid=position_grid(results.geometry),
         frame=results.overlay and Markup(results.overlay.svg),
