@@ -245,6 +245,13 @@ def test_unknown_key(wrong, near, place):
         read_config(given)
 
 
+def test_unknown_key_that_contains_another_one():
+    axis = {"min": "1 TeV", "max": "10 TeV", "bins": 2}
+    axes = {"energy": axis, "energy_true": axis, "energy_tru": axis}
+    with refused("unknown key 'energy_tru'", "Did you mean 'energy_true'?"):
+        read_config(settings(dataset=axes))
+
+
 def test_unknown_key_unlike_any():
     with refused("unknown key 'xyzzy'. Known keys"):
         read_config({"xyzzy": 1, **settings()})

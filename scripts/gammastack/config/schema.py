@@ -111,7 +111,8 @@ def _resemblance(error):
 def _unknown_key(error):
     known = list(error.schema["properties"])
     unknown = next(key for key in error.instance if key not in known)
-    near = [key for key in known if key in str(unknown)]
+    near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.8)
+    near += [key for key in known if key in str(unknown)]
     near += difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"unknown key '{unknown}'.{hint} Known keys: {', '.join(known)}"
