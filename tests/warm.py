@@ -34,6 +34,8 @@ def _server():
     server = subprocess.Popen(
         [sys.executable, "-c", command],
         cwd=os.path.dirname(__file__),
+        # As in the processes of a pool: with more threads, sums differ in the last digit.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

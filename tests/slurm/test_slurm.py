@@ -48,7 +48,7 @@ def slurm(tmp_path_factory):
 def slow_project(tmp_path, simulated_store):
     project = Project(tmp_path / "project", SETTINGS)
     shutil.copytree(simulated_store[0].folder, project.folder / "store")
-    line = '    paths = inputs.get("dl3", [])\n'
+    line = "    data = RunData(inputs, origin, obs_id, hdus, failure, index, acceptance_class)\n"
     project.replace("scripts/steps/run_images.py", line, SLOW + line)
     (project.folder / "slow").touch()
     return project
